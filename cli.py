@@ -41,11 +41,11 @@ def _is_hidden(error: ImportError) -> int | None:
 
 
 try:
-    from commands.without_environment import NEEDED, say_how
-
     try:
         import click
     except ModuleNotFoundError:
+        from commands.without_environment import say_how
+
         sys.exit(say_how())
 
     from commands.groups import Suggesting
@@ -218,6 +218,8 @@ def _code_of(arguments: list[str] | None) -> int:
     except ImportError as error:
         if (code := _is_hidden(error)) is not None:
             return code
+        from commands.without_environment import NEEDED, say_how
+
         lacks = str(error.name).partition(".")[0]
         if not isinstance(error, ModuleNotFoundError) or lacks not in NEEDED:
             raise

@@ -126,7 +126,7 @@ def measure(
         if backend is not None:
             model.compile(backend=backend)
         optimizer = make_optimizer(model, 1e-5, 0.0)
-        batch = _made_up_batch(config, costs.positions, micro_batch).to(device)
+        batch = made_up_batch(config, costs.positions, micro_batch).to(device)
         draws = draw_noise(config, micro_batch, torch.Generator().manual_seed(0))
         seconds = []
         for _ in range(steps):
@@ -158,7 +158,8 @@ def _wait(on_gpu: bool) -> None:
         torch.cuda.synchronize()
 
 
-def _made_up_batch(config: ReconVLAConfig, positions: int, size: int) -> Batch:
+def made_up_batch(config: ReconVLAConfig, positions: int, size: int) -> Batch:
+    """`size` samples of noise, each with a gaze region."""
     ids = torch.randint(0, config.language.action_vocab_size, (size, positions))
     ids[:, 8 : 8 + config.vision.patches] = IMAGE_PLACEHOLDER
     labels = torch.full_like(ids, IGNORED_LABEL)

@@ -47,7 +47,9 @@ def rename_command(context: click.Context, home_path: str | None, ablation: str,
     """Call an ablation NEW. Submitting its settings goes on with it, under NEW or the name before."""
     from db import naming
     from db.migrate import open_state
+    from settings.names import tidy
 
+    new = tidy(new)
     with closing(open_state(existing_home(context, home_path))) as database:
         row = one_ablation(database, ablation)
         _check_name(row, new)
@@ -111,13 +113,14 @@ def drop_command(context: click.Context, home_path: str | None, ablation: str, a
     """
     from db.migrate import open_state
     from db.shared_store import open_store
-    from experiments.arm_dropped import drop, plan_without
+    from experiments.arm_dropped import arm_named, drop, plan_without
 
     if not yes and not sys.stdin.isatty():
         raise InvalidInput("nobody can be asked here whether to drop it; say so with --yes")
     home = existing_home(context, home_path)
     with closing(open_state(home, thorough=True)) as database:
         row = one_ablation(database, ablation)
+        arm = arm_named(row, arm)  # as it is told of below
         plan_without(database, row, arm)
         if not yes:
             click.confirm(f"Drop {shown(arm)} of ablation {row.id} ({row.name}) for good?", abort=True)

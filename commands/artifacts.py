@@ -15,6 +15,7 @@ from commands.options import existing_home, home_option, named_home
 from commands.ranges import ROW_ID
 from settings.shown import shown
 from settings.streams import say
+from settings.typed import typed
 
 if TYPE_CHECKING:
     from settings.home import Home
@@ -172,7 +173,8 @@ def adopt_command(context: click.Context, home_path: str | None) -> None:
     ownership.adopt(home, database, remote_of(home, database))
     database.close()
     say(
-        f"the files in {home.artifacts} belong to {home.state_place}; what no row names goes with: artifacts gc"
+        f"the files in {home.artifacts} belong to {home.state_place}; what no row names goes with: "
+        + typed("artifacts gc", home)
     )
 
 

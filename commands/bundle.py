@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import click
 from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home, resolve_home
 from commands.place_type import PLACE, PLACE_TEXT
+from hub.names import is_hub_name
 from settings.streams import say
 from settings.typed import typed
 
@@ -46,6 +48,7 @@ def export_command(
     from db.bundle.export import export
     from db.migrate import look_at_state
     from experiments.foreign import reaching_out
+    from hub.copies import FOLDER_VARIABLE, hub_folder
     from views.bytes_bar import bytes_bar
     from workers.retention import retention
 
@@ -54,11 +57,18 @@ def export_command(
     with bytes_bar("exporting") as on_bytes:
         made = export(database, home, retention(), file, since, time.time(), on_bytes)
     rows = {name for ablation in queries.ablation_rows(database) for name in reaching_out(ablation.config)}
+    on_hub = {name for job in queries.unfinished_jobs(database) for name in _hub_names(job.spec)}
     database.close()
     if rows:
         say(
             f"warning: arms {', '.join(sorted(rows))}: their policies are asked over a network, or lie in a folder; "
             "import the bundle with --policies",
+            error=True,
+        )
+    if on_hub:
+        say(
+            f"warning: what was fetched of {', '.join(sorted(on_hub))} lies in {hub_folder()} and not in the bundle; "
+            f"carry that folder too, and name it in {FOLDER_VARIABLE}, or it is fetched again",
             error=True,
         )
     for path in made.absent:
@@ -81,6 +91,16 @@ def export_command(
             f"{running} from the last checkpoint where it goes; this home and "
             "that one cannot both go on: what the other does cannot come back here once this one did more"
         )
+
+
+def _hub_names(value: object) -> Iterator[str]:
+    """Names on the Hub anywhere in a job's parameters."""
+    if isinstance(value, str):
+        if is_hub_name(value):
+            yield value
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _hub_names(item)
 
 
 @command.command("import")

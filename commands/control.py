@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,12 +17,14 @@ from errors import IllegalMove, InvalidInput
 from settings.called import told_apart
 from settings.streams import say
 from settings.suggestions import listed
+from settings.typed import typed
 
 if TYPE_CHECKING:
     from db.engine import Database
     from db.jobs import Target
     from db.rows import AblationRow
     from db.standings import AblationStanding
+    from settings.home import Home
 
 
 def _target_options(function: Any) -> Any:
@@ -87,28 +90,59 @@ def _act(
     devices: int | None = None,
 ) -> None:
     from db import jobs
+    from db.jobs.control import Changed
     from db.migrate import open_state
 
     moves: dict[str, Callable[..., Any]] = {
         "paused": jobs.pause, "unpaused": jobs.unpause, "cancelled": jobs.cancel, "retried": jobs.retry,
     }  # fmt: skip
-    database = open_state(existing_home(context, home_path))
-    target = find_target(database, ablation, run_id, job_label, what)
     more = {} if devices is None else {"devices": devices}
-    try:
-        if devices is not None:
-            _need_divided(database, target, devices)
-        changed = moves[what](database, target, time.time(), **more)
-    except IllegalMove as error:
-        raise InvalidInput(str(error)) from None
-    finally:
-        database.close()
-    if as_json:
-        say(json.dumps({"target": {"kind": target.kind, "id": target.id}, "what": what,
-                          "jobs": changed.jobs, "running": changed.running}))  # fmt: skip
-        return
-    running = f"; {changed.running} running stop at their next step" if changed.running else ""
-    say(f"{target.name}: {changed.jobs} jobs {what}{running}")
+    with closing(open_state(existing_home(context, home_path))) as database:
+        target = find_target(database, ablation, run_id, job_label, what)
+        over = what != "retried" and _has_succeeded(database, target)
+        try:
+            if devices is not None:
+                _need_divided(database, target, devices)
+            changed = Changed(0, 0) if over else moves[what](database, target, time.time(), **more)
+        except IllegalMove as error:
+            raise InvalidInput(str(error)) from None
+        if as_json:
+            say(json.dumps({"target": {"kind": target.kind, "id": target.id}, "what": what,
+                              "jobs": changed.jobs, "running": changed.running}))  # fmt: skip
+        elif changed.jobs or changed.running:
+            running = f"; {changed.running} running stop at their next step" if changed.running else ""
+            say(f"{target.name}: {changed.jobs} jobs {what}{running}")
+        elif over or _has_succeeded(database, target):
+            say(_over(target, what, database.home))
+        elif what == "retried":
+            go_on = typed("up --until-done", database.home)
+            say(f"{target.name}: nothing of it had failed or was cancelled; go on with it: {go_on}")
+        else:
+            say(f"{target.name}: {what}; no job of its own was left to be {what}")
+
+
+def _has_succeeded(database: Database, target: Target) -> bool:
+    """Whether all of it is done, so that there is nothing to stop: an ablation may still be given more seeds."""
+    from db import standings
+    from db.jobs.control import states_of
+    from db.states import SUCCEEDED
+
+    if target.kind == "ablation":
+        return standings.standing(database, target.id).ablations[0].state == SUCCEEDED
+    return states_of(database, target) == {SUCCEEDED}
+
+
+def _over(target: Target, what: str, home: Home | None) -> str:
+    """Why nothing of it changed, and what can be done instead."""
+    instead = {}
+    if target.kind == "ablation":
+        instead["its report"] = f"report {target.id}"
+        if what == "cancelled":
+            instead["to remove it for good"] = f"ablation remove {target.id}"
+    if what == "retried":
+        instead["to compute its results again and compare"] = "audit"
+    told = "; ".join(f"{why}: {typed(words, home)}" for why, words in instead.items())
+    return f"{target.name} has ended and all of it succeeded, so nothing is {what}{told and f'; {told}'}"
 
 
 def _need_divided(database: Database, target: Target, devices: int) -> None:
@@ -136,7 +170,7 @@ def find_target(
     Raises InvalidInput for none, several, or something that is not there.
     """
     from db import jobs, queries
-    from db.absent import no_ablation, no_job
+    from db.absent import no_ablation, no_job, nothing_submitted
 
     if sum(given is not None for given in (ablation, run_id, job_label)) > 1:
         raise InvalidInput("name one thing: an ablation, --run ID, or --job JOB")
@@ -160,7 +194,7 @@ def find_target(
     else:
         row = _without_a_name(database, what) or queries.ablation_row(database, None)
     if row is None:
-        raise InvalidInput(no_ablation(database, ablation) if ablation else "nothing was submitted yet")
+        raise InvalidInput(no_ablation(database, ablation) if ablation else nothing_submitted(database))
     names = told_apart((one.id, one.name) for one in queries.ablation_rows(database))
     return jobs.Target("ablation", row.id, f"ablation {names[row.id]}")
 

@@ -54,7 +54,7 @@ def command(context: click.Context, weights: str | None, home_path: str | None, 
         if lacking:
             say(f"An ablation cannot run here yet: {', '.join(finding.name for finding in lacking)}.")
         else:
-            say(f"An ablation can run here: {typed('submit-ablation')}")
+            say(f"An ablation can run here: {typed('submit-ablation', home)}")
     if damage is not None:
         raise damage
     return 3 if lacking else 0

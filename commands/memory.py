@@ -97,7 +97,10 @@ class _Misfit:
 def _misfit(job: Planned, spec: TrainSpec, room: Room) -> _Misfit | None:
     from tasks.train.needs import costs_of
 
-    found = room.largest(spec.training.devices)
+    found, devices = room.largest(spec.training.devices), spec.training.devices
+    if found is None and (most := max(map(len, room.groups))) < devices:
+        asked = f"{job.label} asks for {devices} devices of one worker"
+        return _Misfit(f"{asked}, and the largest has {most}: nothing was compared", False)
     if found is None:
         return _Misfit(f"{job.label}: no GPU told its memory, so nothing was compared with it", False)
     place, memory = found

@@ -25,7 +25,7 @@ def one_ablation(database: Database, wanted: str, *, cancelled_too: bool = True)
         found = [row for row in found if row.intent != naming.CANCELLED] or found
     if not found:
         raise InvalidInput(no_ablation(database, wanted))
-    if sentence := queries.two_meanings(found, wanted):
+    if sentence := queries.two_meanings(database, found, wanted):
         raise InvalidInput(sentence)
     if len(found) > 1:
         ids = ", ".join(str(row.id) for row in found[:-1]) + f" and {found[-1].id}"

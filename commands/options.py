@@ -10,7 +10,7 @@ from commands import ranges
 from errors import InvalidInput
 from settings.arithmetic import THREADS
 from settings.home import Home, home_at
-from settings.typed import HOME_KEY
+from settings.typed import HOME_KEY, typed
 
 
 def home_option(function: Any) -> Any:
@@ -55,5 +55,8 @@ def existing_home(context: click.Context, home_path: str | None) -> Home:
     """Raises InvalidInput when nothing was ever submitted there, or somebody else's home may not be seen."""
     home = resolve_home(context, home_path)
     if not home.exists:
-        raise InvalidInput(f"there is no Baton home at {home.root}; submit an ablation first or name another")
+        raise InvalidInput(
+            f"there is no Baton home at {home.root}; make one with: {typed('submit-ablation', home)}; or name the one "
+            "that you mean with --home"
+        )
     return home

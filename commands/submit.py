@@ -107,7 +107,8 @@ def command(
         if entry.state == "failed":
             tell_failures(home, database, entry)
         if entry.state == "paused":
-            raise Stopped(f"{entry.name} is paused with everything saved; go on with: unpause, then up")
+            again = f"{typed(f'unpause {entry.id}', home)}, then {typed('up --until-done', home)}"
+            raise Stopped(f"{entry.name} is paused with everything saved; go on with: {again}")
     return 0 if entry.state == "succeeded" else 1
 
 
@@ -184,7 +185,7 @@ def _write_plan(
     submitted = plans.submit(
         database, plan, shlex.join(sys.argv), time.time(), grows, what, first=there is None, beside=beside
     )
-    if there is not None and what:
+    if what:
         say(f"{plan.name}: {what}", error=True)
     if power is not None and power["arms"] != 1:
         say(f"{plan.name}: {finds(power)}", error=True)

@@ -16,6 +16,7 @@ from db.shared_store import open_store
 from errors import InvalidInput
 from models.spec import ModelSpec
 from settings.home import Home
+from settings.names import found, look
 from settings.shown import cut, shown
 from settings.suggestions import listed, meant
 from tasks.records import JobRecord
@@ -97,6 +98,7 @@ def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow
 
 def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: bool) -> RunRow:
     runs = queries.runs_of(database, ablation.id)
+    arm = found(arm, [run.arm for run in runs])
     seeds = [run.seed for run in runs if run.arm == arm]
     if not seeds:
         arms = dict.fromkeys(run.arm for run in runs)
@@ -114,7 +116,9 @@ def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: b
 def _elsewhere(database: Database, ablation: AblationRow, arm: str) -> str:
     """The newest other ablation that has such an arm, where the newest was meant."""
     for other in reversed(queries.ablation_rows(database)):
-        if other.id != ablation.id and any(run.arm == arm for run in queries.runs_of(database, other.id)):
+        if other.id != ablation.id and any(
+            look(run.arm) == look(arm) for run in queries.runs_of(database, other.id)
+        ):
             return f"; {_called(other)} has it: --ablation {other.id}"
     return ""
 

@@ -93,9 +93,11 @@ def command(
                 tell_failures(home, database, entry)
     if "failed" in states.values():
         return 1
-    paused = [name for name, state in states.items() if state == "paused"]
+    paused = [entry for entry in ablations if entry.state == "paused"]
     if paused:
-        raise Stopped(f"{', '.join(paused)}: paused, with everything saved; unpause, then up again")
+        told = ", ".join(names[entry.id] for entry in paused)
+        first = typed(f"unpause {paused[0].id}", home)
+        raise Stopped(f"{told}: paused, with everything saved; go on with: {first}, then {typed('up', home)}")
     return 0
 
 

@@ -9,11 +9,16 @@ from db.queries import ablation_rows
 from db.statements import job
 from settings.shown import shown
 from settings.suggestions import meant
+from settings.typed import typed
 
 
 def no_ablation(database: Database, wanted: str | int) -> str:
     near = meant(str(wanted), {row.name for row in ablation_rows(database)})
     return f"there is no ablation {shown(wanted)}{near} in this home; `status` lists them"
+
+
+def nothing_submitted(database: Database) -> str:
+    return f"nothing was submitted yet; do it with: {typed('submit-ablation', database.home)}"
 
 
 def no_job(database: Database, wanted: str) -> str:

@@ -158,8 +158,8 @@ def _not_allowed(db: Database, reference: Reference) -> CodeNotAllowed:
     file = module_file(dict.fromkeys(row.files, ""), reference.module) or reference.module
     return CodeNotAllowed(
         f"{file} ({reference.name}) is code that came with a bundle, and none of that runs here before you allow it; "
-        f"`{typed('ablation code')}` shows it; where you trust it: "
-        f"{typed('up --until-done --allow-code')} {reference.digest}"
+        f"`{typed('ablation code', db.home)}` shows it; where you trust it: "
+        f"{typed('up --until-done --allow-code', db.home)} {reference.digest}"
     )
 
 

@@ -36,6 +36,7 @@ from db.network_file import configure, give_back, is_shared, lease_of
 from db.read_only import ReadOnlyFile
 from settings.elsewhere import sqlite_file
 from settings.file_system import network_kind
+from settings.home import Home
 from settings.lease import Lease
 from settings.ownership import refusal
 
@@ -89,6 +90,13 @@ class Database:
             self._reader, self._writer = postgres.make_engines(str(place))
         else:
             raise ArgumentError("the state's URL must begin with postgresql:// or sqlite://")
+
+    @property
+    def home(self) -> Home | None:
+        """Whose state it is, where its place tells; for messages."""
+        if self.file is None or (home := Home(self.file.parent)).state_db != self.file:
+            return None
+        return home
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:

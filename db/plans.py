@@ -5,21 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from db import code, events
-from db.dialect import upsert
+from db.dialect import insert_plain, upsert
 from db.engine import Database
 from db.jobs.control import hold, release_counted, revive
+from db.new_jobs import insert_new
 from db.parts import in_parts
 from db.redaction import without_passwords
 from db.rows import AblationRow
 from db.schema import AblationJob, Run
-from db.statements import UNCOUNTED, ablation, dependency, job, run, wanted
+from db.statements import ablation, dependency, job, run, wanted
 from db.states import ACTIVE, BLOCKED, CANCELLED, PAUSED, QUEUED, READY, RUNNING
 from errors import Overtaken
 from settings.code_source import Source
 from settings.json_values import JsonObject
+from settings.uncollected import uncollected
+
+#: Columns of a job that a plan tells.
+_OWN = ("key", "kind", "version", "label", "spec", "resource", "priority", "target_steps", "fair")
+
+#: Ids of ablation, job, and run or None.
+Link = tuple[int, int, int | None]
 
 
 @dataclass(frozen=True)
@@ -120,71 +135,47 @@ def _check_first(tx: Connection, plan: Plan) -> None:
         raise Overtaken(f"an ablation {plan.name} was submitted meanwhile; submit it again")
 
 
+@uncollected()
 def submit_in(
     tx: Connection, plan: Plan, command: str, now: float, grows: AblationRow | None = None, what: str = ""
 ) -> Submitted:
     """As `submit`, in a transaction that does more."""
     code.keep(tx, plan.code, command, now)
     ablation_id, new = _ablation(tx, plan, command, now, grows)
-    before = tx.execute(select(func.count()).select_from(job)).scalar_one()
+    before = tx.execute(select(func.coalesce(func.max(job.c.id), 0))).scalar_one()
+    new_jobs = insert_new(tx, now, besides=_OWN)
     for some_jobs in in_parts(plan.jobs):
-        tx.execute(
-            upsert(tx, job).on_conflict_do_nothing(index_elements=["key"]),
-            [
-                {
-                    "key": planned.key,
-                    "kind": planned.kind,
-                    "version": planned.version,
-                    "label": planned.label,
-                    "spec": dict(planned.spec),
-                    "resource": planned.resource,
-                    "priority": planned.priority,
-                    "target_steps": planned.target_steps,
-                    "fair": planned.fair,
-                    "state": BLOCKED,
-                    "waiting_on": UNCOUNTED,  # set below, once the dependencies have rows
-                    "created_at": now,
-                }
-                for planned in some_jobs
-            ],
-        )
-    added = tx.execute(select(func.count()).select_from(job)).scalar_one() - before
-
+        tx.execute(new_jobs, [{name: getattr(planned, name) for name in _OWN} for planned in some_jobs])
     ids: dict[str, int] = {}
     for keys in in_parts([planned.key for planned in plan.jobs]):
         ids.update(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(keys))).all())
+    # Ids grow (`db.ids`), and nobody else writes meanwhile.
+    shared_ids = [job_id for job_id in ids.values() if job_id <= before]
+    added = len(ids) - len(shared_ids)
 
-    edges = [
-        {"job_id": ids[planned.key], "depends_on_id": ids[need.key], "role": need.role}
-        for planned in plan.jobs
-        for need in planned.needs
-    ]
-    for some_edges in in_parts(edges):
-        tx.execute(upsert(tx, dependency).on_conflict_do_nothing(), some_edges)
+    edges = [(ids[planned.key], ids[need.key], need.role) for planned in plan.jobs for need in planned.needs]
+    insert_plain(
+        tx, upsert(tx, dependency).on_conflict_do_nothing(), ("job_id", "depends_on_id", "role"), edges
+    )
 
     run_ids = _runs(tx, ablation_id, plan, ids)
-    links = [
-        {
-            "ablation_id": ablation_id,
-            "job_id": ids[planned.key],
-            "run_id": run_ids[reference] if reference is not None else None,
-        }
+    links: list[Link] = [
+        (ablation_id, ids[planned.key], run_ids[reference] if reference is not None else None)
         for planned in plan.jobs
         for reference in (planned.runs or (None,))
     ]
     left = [] if new else _unlink(tx, ablation_id, links)
-    for some_links in in_parts(links):
-        tx.execute(insert(AblationJob), some_links)
+    insert_plain(tx, insert(AblationJob), ("ablation_id", "job_id", "run_id"), links)
 
     # What was told to stop and has not stopped yet goes on.
     stopping = select(job.c.id).where(job.c.state == RUNNING, job.c.cancel_requested)
-    for job_ids in in_parts([*set(tx.execute(stopping).scalars()).intersection(ids.values())]):
+    for job_ids in in_parts([*set(tx.execute(stopping).scalars()).intersection(shared_ids)]):
         tx.execute(update(job).where(job.c.id.in_(job_ids)).values(cancel_requested=False))
     # A job that failed or was cancelled is blocked again and counted afresh, like a new one.
-    for job_ids in in_parts(list(ids.values())):
+    for job_ids in in_parts(shared_ids):
         revive(tx, job_ids)
     release_counted(tx)
-    for job_ids in in_parts(list(ids.values())):
+    for job_ids in in_parts(shared_ids):
         hold(tx, job_ids)
     _stop(tx, left, now)
     shared = f"{added} jobs added, {len(plan.jobs) - added} shared with earlier work"
@@ -258,16 +249,16 @@ def _ablation(
     return there, False
 
 
-def _unlink(tx: Connection, ablation_id: int, links: list[dict[str, int | None]]) -> list[int]:
+def _unlink(tx: Connection, ablation_id: int, links: list[Link]) -> list[int]:
     """Jobs that an ablation has no more, which are no longer linked to it. Takes out of `links` what is there."""
     mine = AblationJob.ablation_id == ablation_id
     rows = tx.execute(select(AblationJob.id, AblationJob.job_id, AblationJob.run_id).where(mine)).all()
-    planned = {(link["job_id"], link["run_id"]) for link in links}
-    gone = [row for row in rows if (row.job_id, row.run_id) not in planned]
+    planned = set(links)
+    gone = [row for row in rows if (ablation_id, row.job_id, row.run_id) not in planned]
     for some in in_parts([row.id for row in gone]):
         tx.execute(delete(AblationJob).where(AblationJob.id.in_(some)))
-    there = {(row.job_id, row.run_id) for row in rows}
-    links[:] = [link for link in links if (link["job_id"], link["run_id"]) not in there]
+    there = {(ablation_id, row.job_id, row.run_id) for row in rows}
+    links[:] = [link for link in links if link not in there]
     return [row.job_id for row in gone]
 
 

@@ -27,8 +27,10 @@ from db.statements import dependency
 from db.states import FAILED, FINAL
 from errors import InvalidInput
 from settings.json_values import JsonObject
+from settings.names import look
 from settings.points import OF_DEMONSTRATION
 from settings.shown import shown
+from settings.typed import typed
 from settings.whole_numbers import whole_number
 
 #: Columns of `JobStanding`, of `AttemptRow` and of `EventRow`.
@@ -74,21 +76,20 @@ def ablation_row(db: Database, wanted: str | int | None) -> AblationRow | None:
     """
     with db.read() as tx:
         rows = select_ablations(tx, wanted)
-    if isinstance(wanted, str) and (sentence := two_meanings(rows, wanted)):
+    if isinstance(wanted, str) and (sentence := two_meanings(db, rows, wanted)):
         raise InvalidInput(sentence)
     return rows[-1] if rows else None
 
 
-def two_meanings(rows: Sequence[AblationRow], wanted: str) -> str | None:
+def two_meanings(db: Database, rows: Sequence[AblationRow], wanted: str) -> str | None:
     """What to say of ablations that are all meant by `wanted`, where it is the id of one and the name of another."""
     number = whole_number(wanted)
     named = [row for row in rows if row.id != number]
     if not named or len(named) == len(rows):
         return None
     ids = ", ".join(str(row.id) for row in rows[:-1]) + f" and {rows[-1].id}"
-    return (
-        f"{shown(wanted)} may mean several ablations: {ids}; call one otherwise first: "
-        f"ablation rename {named[0].id} NEW"
+    return f"{shown(wanted)} may mean several ablations: {ids}; call one otherwise first: " + typed(
+        f"ablation rename {named[0].id} NEW", db.home
     )
 
 
@@ -99,7 +100,16 @@ def ablation_rows(db: Database) -> list[AblationRow]:
 
 
 def select_ablations(tx: Connection, wanted: str | int | None) -> list[AblationRow]:
-    """Those with this id, name or key, or all; oldest first. A number is an id alone."""
+    """Those with this id, name or key, or all; oldest first. A number is an id alone. Where no name is that, those with
+    a name that looks like it."""
+    found = _select_ablations(tx, wanted)
+    if found or not isinstance(wanted, str):
+        return found
+    named = tx.execute(select(Ablation.id, Ablation.name).order_by(Ablation.id)).all()
+    return [row for id_, name in named if look(name) == look(wanted) for row in _select_ablations(tx, id_)]
+
+
+def _select_ablations(tx: Connection, wanted: str | int | None) -> list[AblationRow]:
     statement = select(
         Ablation.id, Ablation.key, Ablation.name, Ablation.intent, Ablation.job_count, Ablation.config,
         Ablation.command,

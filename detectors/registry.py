@@ -13,6 +13,7 @@ from detectors.cache import FinderCache
 from errors import ConfigError, EnvironmentLacks
 from settings.code_source import reference_of
 from settings.shown import shown
+from settings.suggestions import did_you_mean
 
 #: Finders, which the pipeline makes detectors of.
 FINDERS: dict[str, str] = {
@@ -37,6 +38,7 @@ def check_detector(name: str) -> None:
         ours = ", ".join(sorted(DETECTORS))
         raise ConfigError(
             f"unknown detector {shown(name)}: known are {ours}, and classes of yours as module:Class"
+            + did_you_mean(name, DETECTORS)
         )
 
 

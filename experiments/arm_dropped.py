@@ -17,7 +17,21 @@ from experiments.planned_otherwise import done_again
 from experiments.registry import experiment_of
 from settings.home import Home
 from settings.json_values import JsonObject
+from settings.names import found
 from settings.shown import shown
+from settings.suggestions import listed, meant
+from settings.typed import typed
+
+
+def arm_named(ablation: AblationRow, arm: str) -> str:
+    """The name of the arm, or row of a policy, that is meant. Raises ConfigError where there is none."""
+    names = _arms(ablation.config)
+    meant_one = found(arm, names)
+    if meant_one not in names:
+        raise ConfigError(
+            f"there is no arm {shown(arm)}{meant(arm, names)} in this ablation; its arms: {listed(names)}"
+        )
+    return meant_one
 
 
 def drop(
@@ -28,6 +42,7 @@ def drop(
     Raises ConfigError as `plan_without`, IllegalMove and HomeInUse as `db.removal.drop_arm`, Overtaken where it grew
     meanwhile.
     """
+    arm = arm_named(ablation, arm)
     plan = plan_without(database, ablation, arm)
     relink = plans.in_place_of(ablation, plan, now, f"without {arm}")
     return removal.drop_arm(database, home, remote, ablation.id, arm, relink, now)
@@ -39,7 +54,8 @@ def plan_without(database: Database, ablation: AblationRow, arm: str) -> Plan:
     Raises ConfigError where it has no such arm or no other, where its settings mean nothing to this build, and where
     its other arms would come to other jobs than they have: what was done of them would be lost.
     """
-    settings = {**ablation.config, "arms": _others(ablation.config, arm)}
+    arm = arm_named(ablation, arm)
+    settings = {**ablation.config, "arms": _others(database, ablation, arm)}
     experiment = experiment_of(settings)
     try:
         config = experiment.config_class.model_validate(settings)
@@ -61,16 +77,19 @@ def plan_without(database: Database, ablation: AblationRow, arm: str) -> Plan:
     return plan
 
 
-def _others(settings: JsonObject, arm: str) -> object:
+def _others(database: Database, ablation: AblationRow, arm: str) -> object:
     """`arms` as it was written, names or rows by name, less one."""
-    arms = settings.get("arms")
-    names = list(arms) if isinstance(arms, (list, tuple, Mapping)) else []
-    if arm not in names:
-        raise ConfigError(
-            f"there is no arm {shown(arm)} in this ablation; its arms: {', '.join(map(str, names))}"
-        )
+    arms, names = ablation.config.get("arms"), _arms(ablation.config)
     if len(names) == 1:
-        raise ConfigError(f"{shown(arm)} is its only arm; to remove all of it: ablation remove")
+        raise ConfigError(
+            f"{shown(arm)} is its only arm; to remove all of it: "
+            + typed(f"ablation remove {ablation.id}", database.home)
+        )
     if isinstance(arms, Mapping):
         return {name: row for name, row in arms.items() if name != arm}
     return [name for name in names if name != arm]
+
+
+def _arms(settings: JsonObject) -> list[str]:
+    arms = settings.get("arms")
+    return list(map(str, arms)) if isinstance(arms, (list, tuple, Mapping)) else []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 
-from db import code, queries
+from db import code, naming, queries
 from db.engine import Database
 from db.jobs.control import PAUSED
 from db.plans import Plan
@@ -16,7 +17,8 @@ from errors import ConfigError
 from experiments.design.feasible import need_decidable
 from experiments.planned_otherwise import done_again, edited
 from experiments.registry import Experiment, experiment_of
-from settings.shown import cut, shown
+from settings.names import look
+from settings.shown import cut, moment, shown
 from tasks.fetch import FETCH, PLAN
 from tasks.registry import REPORT
 
@@ -59,14 +61,19 @@ def propose(config: BaseModel, database: Database | None) -> Proposal:
     experiment = experiment_of(config.model_dump(mode="json"))
     name = str(getattr(config, "name"))  # noqa: B009
     rows = [] if database is None else queries.ablation_rows(database)
-    living = [row for row in rows if row.name == name and row.intent != CANCELLED]
+    alike = [row for row in rows if look(row.name) == look(name)]
+    called = [row for row in alike if row.name == name] or alike
+    living = [row for row in called if row.intent != CANCELLED]
     config = experiment.pinned(config, [row.config for row in reversed(living)])
     if database is None or not living:
         plan = experiment.plan(config)
         same = next((row for row in rows if row.key == plan.key), None)
         if database is None or same is None:
+            if not called and (sentence := naming.means_another(rows, name)):
+                raise ConfigError(f"name: {sentence}")
+            told = [] if database is None else _called_before(experiment, database, config, name)
             need_decidable(experiment, config, database)
-            return _counted(Proposal(config, plan), database, {})
+            return _counted(Proposal(config, plan, told=tuple(told)), database, {})
         told = [f"goes on, called {shown(same.name)} now"] if same.name != name else []
         proposal = Proposal(config, plan, same, told=(*told, *_stopped(same)))
         return _counted(proposal, database, queries.keys_of(database, same.id))
@@ -102,6 +109,31 @@ def propose(config: BaseModel, database: Database | None) -> Proposal:
         told = [*told, "its report is made anew"]
     more = whole != stored
     return _counted(Proposal(whole, plan, there, otherwise, more, (*told, *_stopped(there))), database, keys)
+
+
+def _called_before(
+    experiment: Experiment[BaseModel], database: Database, config: BaseModel, name: str
+) -> list[str]:
+    """What to say of ablations that had this name. Raises ConfigError where one of them would grow: nobody knows
+    whether that is meant, or a new one."""
+    told = []
+    names = {row.name for row in queries.ablation_rows(database)}
+    for row, until in naming.called_before(database, name):
+        if row.intent == CANCELLED:
+            continue
+        was = f"ablation {row.id} was called {shown(name)} until {moment(until)} and is called {shown(row.name)} now"
+        try:
+            if experiment_of(row.config) is not experiment:
+                raise ConfigError("they are of another experiment")
+            experiment.grown(experiment.config_class.model_validate(row.config), config)
+        except (ValidationError, ConfigError):
+            told.append(f"{was}; it has other settings, and stays as it is")
+        else:
+            raise ConfigError(
+                f"{was}, with settings that go together with these: add to it with --name {shlex.quote(row.name)}, or "
+                f"submit a new one with --name {_free(name, names)}"
+            )
+    return told
 
 
 def is_fetched_first(plan: Plan) -> bool:

@@ -31,7 +31,7 @@ from settings.regular import open_regular, read_text
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
-#: What is written at a time: torch makes a file's bytes beside its tensors.
+#: Of a file of one rank: large ones are stored and carried as a whole.
 FILE_BYTES = 1 << 30
 _READ_BYTES = 1 << 20
 
@@ -50,35 +50,42 @@ class Manifest:
     digest: str
 
 
-def save_sharded(folder: Path, tensors: Mapping[str, Tensor], step: int, file_bytes: int = FILE_BYTES) -> str:
+def save_sharded(
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    step: int,
+    file_bytes: int = FILE_BYTES,
+    group: dist.ProcessGroup | None = None,
+) -> str:
     """Write `tensors`, divided over ranks or equal on all of them, to a new folder that all ranks reach. Returns the
     manifest's digest. Every rank has to call it, and all get an error where one has one.
+
+    group: of all ranks, by which they agree; one that nothing else uses where it is called beside other work.
 
     Raises FileExistsError where something is there already, OSError for a machine that fails, CheckpointError for what
     torch refuses, EnvironmentLacks where torch has no such writer; then the folder is not there.
     """
     try:
-        from torch.distributed.checkpoint import HuggingFaceStorageWriter
+        from models.shard_files import ShardFiles
     except ImportError as error:
         raise EnvironmentLacks(
             "checkpoints of several ranks need a later torch: 2.13 is known to do"
         ) from error
     is_first = _rank() == 0
     with ExitStack() as stack:
-        place, *_ = together(lambda: stack.enter_context(whole_folder(folder)) if is_first else None)
+        place, *_ = together(lambda: stack.enter_context(whole_folder(folder)) if is_first else None, group)
         assert place is not None
-        writer = HuggingFaceStorageWriter(
-            str(place), _file_numbers(tensors, file_bytes), save_distributed=True
+        writer = ShardFiles(place, _file_numbers(tensors, file_bytes))
+        together(
+            lambda: _by_torch(lambda: dcp.save(dict(tensors), storage_writer=writer, process_group=group)),
+            group,
         )
-        together(lambda: _by_torch(lambda: dcp.save(dict(tensors), storage_writer=writer)))
-        found = sorted(path.name for path in place.iterdir())
-        hashed = together(lambda: {name: _settled(place / name) for name in _share(found)})
+        written = together(lambda: writer.written, group)
         content = _manifest_bytes(
-            tensors, step, {name: each for some in hashed for name, each in some.items()}
+            tensors, step, {name: each for some in written for name, each in some.items()}
         )
-        together(lambda: files.write(place / MANIFEST, content) if is_first else None)
-        stack.close() if is_first else None
-    together(lambda: None)
+        together(lambda: files.write(place / MANIFEST, content) if is_first else None, group)
+        together(lambda: stack.close() if is_first else None, group)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -124,9 +131,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise CheckpointError(f"{path} is not the manifest of a checkpoint: {error}") from error
 
 
-def together(work: Callable[[], T]) -> list[T]:
+def together(work: Callable[[], T], group: dist.ProcessGroup | None = None) -> list[T]:
     """What each rank's `work` gives, by rank; a process without ranks is one. Where one raises an Exception all do: it
-    raises its own, the others one of the same kind that names the rank."""
+    raises its own, the others one of the same kind that names the rank. group: of all ranks, the usual one without."""
     given: T | None = None
     error: Exception | None = None
     try:
@@ -136,7 +143,7 @@ def together(work: Callable[[], T]) -> list[T]:
     told: list[Any] = [(given, None if error is None else _told(error))]
     if dist.is_initialized():
         mine, told = told[0], [None] * dist.get_world_size()
-        dist.all_gather_object(told, mine)
+        dist.all_gather_object(told, mine, group)
     if error is not None:
         raise error
     for rank, (_, failed) in enumerate(told):
@@ -202,20 +209,6 @@ def _manifest_bytes(tensors: Mapping[str, Tensor], step: int, held: Mapping[str,
 
 def _kind_and_shape(tensor: Tensor) -> tuple[str, tuple[int, ...]]:
     return str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)
-
-
-def _settled(path: Path) -> tuple[int, str]:
-    """Size and digest of a new file, once what torch adds to its header has an order: safetensors writes it in one by
-    chance, and equal states shall have equal digests."""
-    with path.open("r+b") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(text) <= length:  # blanks at its end are part of the format
-            file.seek(8)
-            file.write(text.ljust(length))
-    return _size_and_digest(path)
 
 
 def _size_and_digest(path: Path) -> tuple[int, str]:

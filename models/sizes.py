@@ -14,6 +14,7 @@ from models.config import ReconVLAConfig
 from models.part_configs import AutoencoderConfig, DenoiserConfig, LanguageConfig, LatentConfig, VisionConfig
 from models.plain_values import require
 from settings.shown import shown
+from settings.suggestions import did_you_mean
 
 #: FLUX.1's autoencoder (config.json of its `vae` folder).
 FLUX_LATENTS = LatentConfig(
@@ -82,7 +83,8 @@ def config_of_size(size: str, vocab_size: int | None = None) -> ReconVLAConfig:
     Raises ConfigError when they have not, and for a size that does not exist.
     """
     if size not in SIZES:
-        raise ConfigError(f"model size {shown(size)} does not exist; choose one of {', '.join(SIZES)}")
+        near = did_you_mean(size, SIZES)
+        raise ConfigError(f"model size {shown(size)} does not exist; choose one of {', '.join(SIZES)}{near}")
     config = SIZES[size]
     if vocab_size is None:
         return config

@@ -25,18 +25,29 @@ _TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def write_weights(
-    tensors: Mapping[str, Tensor], path: Path, *, fetch: Callable[[Tensor], Tensor] = Tensor.detach
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    *,
+    fetch: Callable[[Tensor], Tensor] = Tensor.detach,
+    header: Mapping[str, str] | None = None,
+    seen: Callable[[bytes | memoryview], object] | None = None,
 ) -> None:
     """Write `tensors` to `path` atomically: a reader sees the old file, the new one, or none.
 
-    fetch: called with each tensor once, in the order of `written_order`, when its turn has come.
+    fetch: called with each tensor once, in the order of `written_order`, when its turn has come. header: what else it
+    says of the file. seen: is given all that is written, piece by piece.
     """
-    header, order = _header(tensors)
+    begin, order = _header(tensors, header)
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.whole(path) as file:
-        file.write(header)
+        file.write(begin)
+        if seen is not None:
+            seen(begin)
         for name in order:
-            file.write(as_bytes(fetch(tensors[name]).cpu().contiguous()))
+            data = as_bytes(fetch(tensors[name]).cpu().contiguous())
+            file.write(data)
+            if seen is not None:
+                seen(data)
 
 
 def written_order(tensors: Mapping[str, Tensor]) -> list[str]:
@@ -101,7 +112,7 @@ def read_file(path: Path) -> dict[str, Tensor]:
     return dict(open_file(path))
 
 
-def _header(tensors: Mapping[str, Tensor]) -> tuple[bytes, list[str]]:
+def _header(tensors: Mapping[str, Tensor], more: Mapping[str, str] | None = None) -> tuple[bytes, list[str]]:
     """The header as the safetensors library writes it, and the order of the tensors after it."""
     types = list(DTYPES)
     width = {name: torch.empty(0, dtype=DTYPES[name]).element_size() for name in types}
@@ -115,7 +126,7 @@ def _header(tensors: Mapping[str, Tensor]) -> tuple[bytes, list[str]]:
         return -width[_TYPE_NAMES[tensors[name].dtype]], name
 
     order = sorted(tensors, key=place)
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, Any] = {"__metadata__": {**(more or {}), "format": "pt"}}
     begin = 0
     for name in order:
         tensor = tensors[name]

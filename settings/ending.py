@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import NoReturn
 
 from errors import DiskFull, EnvironmentLacks
-from settings.faults import FULL
 from settings.streams import say
 
 
@@ -33,6 +32,8 @@ def flushed(code: int) -> int:
     except BrokenPipeError:
         _give_up_output()
     except OSError as error:
+        from settings.faults import FULL  # on use; help alone does without
+
         _give_up_output()
         if error.errno in FULL:
             say("error: standard output is not whole, as the disk is full; make room and run the same command again",

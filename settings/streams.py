@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import select
 import sys
 from contextlib import suppress
 from typing import Any, TextIO, cast
@@ -91,6 +90,8 @@ def say(line: str = "", *, error: bool = False, now: bool = False) -> None:
 
 def is_unread() -> bool:
     """Whether standard output, or standard error, is a pipe that nobody reads any more."""
+    import select  # on use; help alone does without
+
     poll = select.poll()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # none of the system's

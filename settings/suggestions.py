@@ -27,4 +27,7 @@ def listed(known: Collection[str], most: int = 20) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:
-    return next(iter(get_close_matches(word, list(known), n=1)), None)
+    """Capitals and blanks at the ends make no other word."""
+    names = {name.casefold(): name for name in known}
+    near = get_close_matches(word.strip().casefold(), names, n=1)
+    return names[near[0]] if near else None

@@ -21,6 +21,7 @@ from settings.shown import cut, shown
 T = TypeVar("T")
 
 _ASIDE = "aside"
+_ATOMS = frozenset({str, int, float, bool, type(None)})
 
 Aside = Annotated[T, _ASIDE]
 #: A list in JSON.
@@ -67,34 +68,59 @@ def first_mistake(error: ValidationError, besides: frozenset[str] = frozenset())
     if first is None:
         return None
     where = ".".join(cut(str(part), 40) for part in first["loc"])
-    reason = cut(first["msg"].removeprefix("Value error, "), 200)
-    if first["type"] in ("model_type", "dataclass_type"):  # pydantic names the class
-        reason = "it has entries of its own, so a mapping stands here"
+    reason = reason_of(first)
     got = f" (got {shown(first['input'], 60)})" if first["type"].endswith(("_parsing", "_type")) else ""
     return f"{cut(where)}: {reason}{got}" if where else f"{reason}{got}"
 
 
+def reason_of(mistake: Mapping[str, Any]) -> str:
+    """What one of pydantic's `errors` says, in bounds, without names of Python's and of classes of ours."""
+    wanted = {
+        "model_type": "it has entries of its own, so a mapping stands here",
+        "dataclass_type": "it has entries of its own, so a mapping stands here",
+        "dict_type": "a mapping stands here",
+        "mapping_type": "a mapping stands here",
+        "tuple_type": "a list stands here",
+    }
+    return wanted.get(mistake["type"]) or cut(mistake["msg"].removeprefix("Value error, "), 300)
+
+
 def _plain(value: object, keys: bool) -> Json:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        left_out = _asides(type(value)) if keys else frozenset()
-        return {
-            name: _plain(held, keys)
-            for name, default in _fields(type(value))
-            if name not in left_out and (held := getattr(value, name)) != default
-        }
-    if isinstance(value, Mapping):
-        return {str(name): _plain(held, keys) for name, held in value.items()}
+    kind: Any = type(value)
+    if kind in _ATOMS:
+        return cast(Json, value)
+    entries = _entries(kind, keys)
+    if entries is not None:
+        plain: dict[str, Json] = {}
+        for name, default in entries:
+            held = getattr(value, name)
+            if (
+                type(held) in _ATOMS
+            ):  # as the next line, without a call: a plan of many jobs asks a million times
+                if held != default:
+                    plain[name] = held
+            elif held != default:
+                plain[name] = _plain(held, keys)
+        return plain
     if isinstance(value, (list, tuple)):
         return [_plain(held, keys) for held in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, Mapping):
+        return {str(name): _plain(held, keys) for name, held in value.items()}
+    if isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(f"{type(value).__name__} is nothing that JSON holds")
+    raise TypeError(f"{kind.__name__} is nothing that JSON holds")
 
 
 @cache
-def _fields(shape: type) -> tuple[tuple[str, object], ...]:
-    """(name, default) of each; what has none is equal to nothing."""
-    return tuple((field.name, _default(field)) for field in dataclasses.fields(shape))
+def _entries(kind: type, keys: bool) -> tuple[tuple[str, object], ...] | None:
+    """(name, default) of each field that is in the JSON; what has no default is equal to nothing. None: no
+    dataclass."""
+    if not dataclasses.is_dataclass(kind):
+        return None
+    left_out = _asides(kind) if keys else frozenset()
+    return tuple(
+        (field.name, _default(field)) for field in dataclasses.fields(kind) if field.name not in left_out
+    )
 
 
 def _default(field: dataclasses.Field[Any]) -> object:

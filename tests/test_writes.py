@@ -46,7 +46,6 @@ DIRECT = {
     "hub/part.py::take": "a file that was proved and synced gets its name, and the name is synced",
     "models/export.py::export_model": "within `folders.whole_folder`, which syncs all that is in the folder",
     "models/sharded_checkpoint.py::save_sharded": "within `folders.whole_folder`, which syncs all in the folder",
-    "models/sharded_checkpoint.py::_settled": "within `folders.whole_folder`, which syncs all in the folder",
     "reports/csv_cells.py::csv_text": MEMORY,
     "reports/figures.py::png_bytes": MEMORY,
     "reports/svg.py::svg": MEMORY,

@@ -184,7 +184,7 @@ def _value(value: object) -> str:
 def _what(document: dict[str, Any]) -> str:
     if document["otherwise"]:
         return f"a new ablation, as it would not be planned as it was: {document['otherwise']}"
-    if document["ablation"] is None:
-        return "a new ablation"
     told = "; ".join(document["told"])
+    if document["ablation"] is None:
+        return "a new ablation" + (f": {told}" if told else "")
     return f"ablation {document['ablation']}" + (f": {told}" if told else ", nothing new")

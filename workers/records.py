@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from db import queries
-from db.absent import no_ablation
+from db.absent import no_ablation, nothing_submitted
 from db.engine import Database
 from db.rows import AblationRow
 from db.standings import standing
@@ -39,7 +39,7 @@ def records_of(database: Database, ablation: str | int | None) -> Records:
     """
     row = queries.ablation_row(database, ablation)
     if row is None:
-        raise InvalidInput(no_ablation(database, ablation) if ablation else "nothing was submitted yet")
+        raise InvalidInput(no_ablation(database, ablation) if ablation else nothing_submitted(database))
     runs = [_as(RunRecord, run) for run in queries.runs_of(database, row.id)]
     # First: work goes on meanwhile, and what a job that has ended published is there whenever that is looked for.
     found = job_records(database, row.id)

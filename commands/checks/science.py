@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from commands.checks import bullet
 from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
@@ -12,7 +13,12 @@ from commands.checks.trial import try_machine
 from errors import EnvironmentLacks, SimulatorMissing
 from settings import given
 
+if TYPE_CHECKING:
+    from models.config import ReconVLAConfig
+    from models.costs import Method
+
 _GIB = 2**30
+_CARDS = (2, 4, 8, 16)
 
 EXTRAS = {
     "diffusers": ("the VAE of the released recipe", "pip install diffusers"),
@@ -89,30 +95,47 @@ def _models() -> list[Finding]:
 
 
 def _room_for_training() -> Finding:
-    """What can be trained in the memory of the smallest GPU here, or of this machine, computed from shapes."""
+    """What can be trained in the memory of the smallest GPU here, or of this machine, computed from shapes, and over
+    how many such GPUs what does not fit one."""
     name = "training"
     told = [gpu.get("memory_bytes") for gpu in try_machine(packages=True).gpus if gpu["fault"] is None]
     sizes = [size for size in told if size is not None]
     place, memory = ("a GPU", min(sizes)) if sizes else ("this machine", given.memory().total)
     room = memory / _GIB
+    fitting, others = list[str](), list[str]()
     try:
         from models.costs import METHODS, training_costs
         from models.sizes import SIZES
 
-        needs = {
-            f"{size} {method.name.partition(',')[0]}": training_costs(SIZES[size], method).total
-            for size in ("small", "7b")
-            for method in METHODS
-        }
+        for size in ("small", "7b"):
+            for method in METHODS:
+                what, need = (
+                    f"{size} {method.name.partition(',')[0]}",
+                    training_costs(SIZES[size], method).total,
+                )
+                if need <= room:
+                    fitting.append(f"{what} ({need:.1f})")
+                    continue
+                over = _over_several(SIZES[size], method, room) if sizes and method.full else None
+                if over is not None and over[0] <= len(sizes):
+                    fitting.append(f"{what} over {over[0]} GPUs ({over[1]:.1f} each)")
+                else:
+                    more = "" if over is None else f"; over {over[0]} such GPUs {over[1]:.1f} each"
+                    others.append(f"{what} ({need:.1f}{more})")
     except (ImportError, OSError, EnvironmentLacks) as error:
         return Finding(
             "models", name, MISSING, f"what it takes cannot be computed: {error}", EXTRAS["diffusers"][1]
         )
-    words = {
-        fits: ", ".join(f"{what} ({need:.1f})" for what, need in needs.items() if (need <= room) is fits)
-        for fits in (True, False)
-    }
-    detail = f"{place} has {room:.1f} GiB; with one sample a micro-batch fits, computed: {words[True] or 'nothing'}"
-    if not words[False]:
+    fits = ", ".join(fitting) or "nothing"
+    detail = f"{place} has {room:.1f} GiB; with one sample a micro-batch fits, computed: {fits}"
+    if not others:
         return Finding("models", name, OK, detail)
-    return Finding("models", name, OK, f"{detail}; does not: {words[False]}")
+    return Finding("models", name, OK, f"{detail}; does not: {', '.join(others)}")
+
+
+def _over_several(config: ReconVLAConfig, method: Method, room: float) -> tuple[int, float] | None:
+    """The least number of cards with `room` GiB that it fits, and what each takes."""
+    from models.rank_costs import rank_costs
+
+    needs = ((cards, rank_costs(config, method, cards).total) for cards in _CARDS)
+    return next(((cards, need) for cards, need in needs if need <= room), None)

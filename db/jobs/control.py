@@ -105,6 +105,12 @@ def retry(db: Database, target: Target, now: float, devices: int | None = None) 
     return Changed(moved, 0)
 
 
+def states_of(db: Database, target: Target) -> set[str]:
+    """Of the jobs that it stands for."""
+    with db.read() as tx:
+        return set(tx.execute(select(job.c.state).where(job.c.id.in_(_jobs(target)))).scalars())
+
+
 def _give_devices(tx: Connection, target: Target, devices: int, now: float) -> None:
     state, learned = tx.execute(select(job.c.state, job.c.learned).where(job.c.id == target.id)).one()
     if state not in (FAILED, CANCELLED):

@@ -17,7 +17,7 @@ from experiments.reconvla.idle_settings import Place, nothing_by, says_how, with
 from experiments.reconvla.sections import Attention, Gaze
 from models.config import ReconVLAConfig
 from models.sizes import config_of_size
-from policies.registry import OwnClass, policy_json
+from policies.registry import OwnClass, PolicyServer, policy_json
 from settings.code_source import reference_of
 from settings.json_values import JsonObject
 from settings.own_code import class_of
@@ -71,9 +71,13 @@ def _plain_attention(attention: Attention, layers: int, heads: int) -> Attention
 
 
 def plain_policy(row: PolicyRow, place: str) -> PolicyRow:
-    """`row`, without options of a class of the user's own that say its defaults, and with 1 for 1.0 in the others.
-    Raises ConfigError as `PolicyRow.spec`."""
+    """`row`, without options of a class of the user's own that say its defaults, and with 1 for 1.0 in the others; a
+    server by the address that is asked. Raises ConfigError as `PolicyRow.spec`."""
     spec = row.spec(place)
+    if isinstance(spec, PolicyServer):
+        from policies.remote import address_of  # on use, as few rows ask a server
+
+        return row.model_copy(update={"policy": {**policy_json(spec), "url": address_of(spec.url)[0]}})
     reference = reference_of(spec.class_) if isinstance(spec, OwnClass) else None
     if not isinstance(spec, OwnClass) or reference is None:
         return row

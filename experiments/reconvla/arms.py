@@ -246,7 +246,9 @@ def check_place(place: Place, where: str) -> None:
     for depth, part in enumerate(place):
         if part not in section.model_fields:
             known = [".".join([*place[:depth], field]) for field in section.model_fields]
-            raise ConfigError(f"{where}: unknown key {shown(dotted)}{did_you_mean(dotted, known)}")
+            ends = [key for key in flat(AblationConfig()) if key.endswith(f".{dotted}")]
+            near = f"; did you mean {' or '.join(ends)}?" if ends else did_you_mean(dotted, known)
+            raise ConfigError(f"{where}: unknown key {shown(dotted)}{near}")
         inner = _section_in(section.model_fields[part].annotation)
         if inner is None:
             return

@@ -10,10 +10,12 @@ from errors import ConfigError
 from experiments.reconvla.arms import arms_of, flat
 from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.evaluation_plan import KeptLists, ListOfSequences, list_of, sequences_of
+from experiments.reconvla.row_names import named_as
 from experiments.reconvla.seeds import AdaptiveSeeds
 from policies.registry import policy_json
 from settings.differing import differing
 from settings.json_values import JsonObject
+from settings.names import tidy
 from settings.shown import cut, shown
 from tasks.registry import EVALUATE
 from tasks.specs import ClosedLoopSpec
@@ -32,6 +34,7 @@ def grown(there: AblationConfig, asked: AblationConfig) -> AblationConfig:
 
     Raises ConfigError that says which settings differ.
     """
+    asked = named_as(there, asked)
     seeds = _seeds(there, asked)
     found = {key: pair for key, pair in differing(flat(there), flat(asked)).items() if not _grows(key)}
     if found:
@@ -122,6 +125,7 @@ def _kept_list(shards: Sequence[ClosedLoopSpec], config: AblationConfig) -> List
 def told(there: AblationConfig, whole: AblationConfig, asked: AblationConfig) -> list[str]:
     """What grows, and what was there and was not asked for again: parts of a sentence."""
     parts, stays = [], []
+    asked = named_as(there, asked)
     asked = asked.model_copy(update={"seeds": whole.seeds}) if whole.adaptive is not None else asked
     for what, before, after, named in (
         ("rows", *(list(config.arms) for config in (there, whole, asked))),
@@ -136,7 +140,10 @@ def told(there: AblationConfig, whole: AblationConfig, asked: AblationConfig) ->
         parts.append(f"{then} sequences become {now}")
     elif wanted < then:
         stays.append(f"all {then} sequences")
-    return [*parts, *([f"not named here and kept: {', '.join(stays)}"] if stays else [])]
+    return [
+        *parts,
+        *([f"what it has and this does not ask for stays in it: {', '.join(stays)}"] if stays else []),
+    ]
 
 
 def _listed(values: Iterable[str]) -> str:
@@ -169,7 +176,8 @@ def _meant(name: str, config: AblationConfig) -> dict[str, object]:
     policy = config.policies.get(name)
     if policy is not None:
         told = policy_json(policy.spec(f"arms.{name}"))
-        return {"title": policy.title or name, **{f"policy.{key}": value for key, value in told.items()}}
+        policy_entries = {f"policy.{key}": value for key, value in told.items()}
+        return {"title": tidy(policy.title or name), **policy_entries}
     arm = next(arm for arm in arms_of(config) if arm.name == name)
     trained, judged = (
         {key: value for key, value in flat(settings).items() if not _grows(key)}
@@ -177,7 +185,7 @@ def _meant(name: str, config: AblationConfig) -> dict[str, object]:
     )
     otherwise = {f"judged: {key}": value for key, value in judged.items() if trained.get(key, ...) != value}
     return {
-        "title": arm.title,
+        "title": tidy(arm.title),
         **trained,
         **otherwise,
         "evaluation.sequences": arm.own_sequences or "as many as all",

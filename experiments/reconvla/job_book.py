@@ -13,6 +13,8 @@ from db.plans import Dependency, PlannedJob, RunRef
 from settings.typed_json import key_json
 from tasks.kind import Kind, R, S
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 
 class JobBook:
     """Collects jobs in an order in which each follows what it needs.
@@ -70,5 +72,4 @@ class JobBook:
 
 def digest(value: object) -> str:
     """SHA-256 of its JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(value).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -12,15 +13,18 @@ from errors import ConfigError
 from experiments.reconvla.arms import arms_of, check_names, check_new, with_bases
 from experiments.reconvla.config import MOST_ROWS, OF_ALL, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.own_classes import with_digests
+from experiments.reconvla.row_names import check_told_apart, tidied
 from experiments.reconvla.vary import axes_of, varied
 from experiments.reconvla.written import is_text, with_places
 from experiments.registry import USUAL
 from settings.documents import parse_yaml
 from settings.json_values import JsonObject
+from settings.names import tidy
 from settings.overlays import check_consistent, merge, nested, override_of
 from settings.regular import MOST_YAML_BYTES, text_of
 from settings.shown import cut, shown
 from settings.suggestions import did_you_mean
+from settings.typed_json import reason_of
 
 #: Of what a message says of a place in the configuration.
 _LONGEST_PART = 160
@@ -70,10 +74,10 @@ def load_config(
         of_file = _read_yaml(file)
         if of_file.get("experiment") == USUAL:  # who asked for this one may say so
             del of_file["experiment"]
-        written.append((str(file), {"name": file.stem, **of_file}))
+        written.append((str(file), tidied({"name": file.stem, **of_file}, str(file))))
     said = [override_of(text, is_text) for text in overrides]
     check_consistent(said)
-    written += [(f"--set {key}", nested(key, value)) for key, value in said]
+    written += [(f"--set {key}", tidied(nested(key, value), f"--set {key}")) for key, value in said]
     for _, more in written:
         merge(values, more)
     said_by = written[of_people:]
@@ -83,9 +87,9 @@ def load_config(
             option = {"data__root": "--data"}.get(key, f"--{key}")
             described = values.get("arms")
             if key == "arms" and isinstance(described, dict) and not isinstance(value, Mapping):
-                chosen = list(cast("Iterable[str]", value))
+                chosen = list(map(tidy, cast("Iterable[str]", value)))
                 value = {**dict.fromkeys(chosen), **described}
-            more = nested(key, value, "__")
+            more = tidied(nested(key, value, "__"), option)
             merge(values, more)
             written.append((option, more))
     axes = axes_of(vary, vary_with, vary_before)
@@ -96,6 +100,7 @@ def load_config(
         if len(config.arms) > MOST_ROWS:
             raise ConfigError(f"arms: {len(config.arms):,} rows; an ablation has at most {MOST_ROWS:,}")
         check_names(config)
+        check_told_apart(config)
         if chosen is not None:
             config = _of_rows(config, chosen)
         if axes:
@@ -135,11 +140,11 @@ def load_config(
         if first["type"] == "extra_forbidden":
             near = _meant(where)
             raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}{near}") from None
-        if first["type"] == "model_type":
-            told = "it has settings of its own, a mapping"
-        else:
-            told = cut(first["msg"].removeprefix("Value error, "), 300)
-        raise ConfigError(_told(place, where, f"{told} (got {shown(first['input'])})")) from None
+        near = ""
+        if first["type"] == "literal_error" and isinstance(first["input"], str):
+            near = did_you_mean(first["input"], re.findall("'(.*?)'", first["ctx"]["expected"]))
+        told = f"{reason_of(first)} (got {shown(first['input'])}){near}"
+        raise ConfigError(_told(place, where, told)) from None
     if config.evaluation.protocol is not None:
         _check_protocol_decides(config.evaluation.protocol, said_by)
     return config

@@ -46,6 +46,7 @@ from experiments.reconvla.rows import row_shards
 from experiments.reconvla.sections import Backbones, Data, Gaze, Training
 from models.spec import Folder, ModelSpec
 from settings.own_code import admitted_in
+from settings.uncollected import uncollected
 from tasks.kind import Kind
 from tasks.registry import ATTENTION, EVALUATE, PRETRAIN, RECONSTRUCT, REPORT, TRAIN
 from tasks.results import TrainResult
@@ -78,6 +79,7 @@ class Planner:
         self._folders: dict[Backbones, dict[str, Folder]] = {}
         self._shards: list[tuple[AblationConfig, ListOfSequences | None, list[ClosedLoopSpec]]] = []
 
+    @uncollected()
     def plan(self) -> Plan:
         """Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
         config = self._config
@@ -377,6 +379,12 @@ class Planner:
         trained_on, judged_on = self._data_of(arm)
         phrases = sorted(trained_on.instructions() | judged_on.corpus(VALIDATION).instructions)
         model, weight = arm.config.model, settings.reconstruction_weight
+        if weight == 0 and arm.method.reconstruction != "none":
+            stage = "training" if settings is arm.config.training else "pretraining"
+            raise ConfigError(
+                f"{stage}.reconstruction_weight: with 0 nothing is reconstructed; an arm without it has "
+                "method.reconstruction: none"
+            )
         return planned_model(model, self._folders[model.backbones], arm.method, weight, phrases)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic import (
 from benchmark.tasks import Scene
 from settings.code_source import reference_of
 from settings.places import no_home_folder
+from settings.suggestions import did_you_mean
 
 Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -32,6 +33,7 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 LONGEST_NAME = 100
+_SIMULATORS = ("playtable", "calvin")
 _LONGEST_PATH_BYTES, _LONGEST_PART_BYTES = 4095, 255
 
 
@@ -58,8 +60,9 @@ def check_path(text: str) -> str:
 
 
 def _simulator(text: str) -> str:
-    if text not in ("playtable", "calvin") and reference_of(text) is None:
-        raise ValueError("it is 'playtable', 'calvin', or a class of yours as 'module:Class'")
+    if text not in _SIMULATORS and reference_of(text) is None:
+        near = did_you_mean(text, _SIMULATORS)
+        raise ValueError(f"it is 'playtable', 'calvin', or a class of yours as 'module:Class'{near}")
     return text
 
 
@@ -94,8 +97,16 @@ class Section(BaseModel):
         wants_truth = cls.model_fields[str(info.field_name)].annotation is bool
         found = value if isinstance(value, (list, tuple)) else [value]
         if not wants_truth and any(isinstance(item, bool) for item in found):
+            if is_switched(cls.model_fields[str(info.field_name)].annotation):
+                raise ValueError("null turns it off, and a mapping on ({} with its defaults)")
             raise ValueError("this is true or false (or yes, no, on, off) where something else is wanted")
         return value
+
+
+def is_switched(annotation: object) -> bool:
+    """Whether it is a section that may be off."""
+    kinds = get_args(annotation)
+    return type(None) in kinds and any(isinstance(one, type) and issubclass(one, Section) for one in kinds)
 
 
 class Method(Section):

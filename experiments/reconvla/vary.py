@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
-from math import prod
+from math import isfinite, prod
 
 from errors import ConfigError
 from experiments.reconvla.arms import Arm, arm_of, built_in, check_new, check_place, flat, with_bases
@@ -15,6 +15,7 @@ from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, Pol
 from experiments.reconvla.idle_settings import ChangesNothing
 from experiments.reconvla.sections import LONGEST_NAME, Section
 from experiments.reconvla.written import is_list, is_text, with_place
+from settings.names import look, tidy
 from settings.overlays import is_text_below, value_of
 from settings.shown import cut, shown
 
@@ -159,7 +160,7 @@ def _with(entry: ArmEntry | None, name: str, said: Mapping[str, object], told: M
     """The arm of a name with some settings more; None is a built-in one. told: their values, for its title."""
     title = (entry or built_in().get(name) or ArmEntry()).title or name
     differs = ", ".join(f"{key.rpartition('.')[2]} {text}" for key, text in told.items())
-    named = cut(f"{title}, {differs}", LONGEST_NAME)
+    named = tidy(cut(f"{title}, {differs}", LONGEST_NAME))
     if entry is None:
         return ArmEntry(base=name, title=named, set=dict(said))
     return entry.model_copy(update={"title": named, "set": {**entry.set, **said}})
@@ -204,15 +205,17 @@ def _text(value: object) -> str:
         plain = value.rstrip("/").rpartition("/")[2]
     elif isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         plain = str(int(value))
+    elif isinstance(value, float) and not isfinite(value):
+        plain = str(value)
     else:
         plain = json.dumps(value, separators=(",", ":")).replace('"', "").replace("/", "_")
     return cut(plain, _LONGEST_VALUE)
 
 
-def _free(name: str, taken: Collection[str]) -> str:
-    name, number = name[:LONGEST_NAME], 2
-    found = name
-    while found in taken:
+def _free(name: str, others: Collection[str]) -> str:
+    name, number = tidy(name[:LONGEST_NAME]), 2
+    found, taken = name, set(map(look, others))
+    while look(found) in taken:
         found = f"{name[: LONGEST_NAME - 5]}#{number}"
         number += 1
     return found

@@ -30,6 +30,8 @@ _LOOK_SECONDS = 0.5
 _PACE_LOOKS = 60
 #: How often it is written down how far it is: whoever is killed between has brought the job no further.
 _TELL_SECONDS = 30.0
+#: What a kill may cost: less than so many steps, and so large a share of them, is no other copy.
+_LOST_STEPS, _LOST_SHARE = 8, 0.02
 
 
 class Stop(Exception):
@@ -54,6 +56,10 @@ def run(context: TaskContext[FetchSpec]) -> Finished[FetchResult] | Yielded:
         return Yielded(str(stop))
     size = sum(file.size for file in files)
     total, told_at, pace = steps_of(size), time.monotonic(), Pace(time.monotonic)
+    here = (size - copy.to_come(files)) // STEP_BYTES
+    if here < context.step * (1 - _LOST_SHARE) - _LOST_STEPS:
+        # Earlier attempts had another copy, on another machine: from here on what comes to this one is progress.
+        context.publish(here, [])
 
     def reached(held: int, last: bool) -> None:
         nonlocal told_at

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from tasks.kind import Spec
 
 #: (artifact, tensor), by their names.
 _Place = tuple[str, str]
+T = TypeVar("T")
 
 
 class Snapshot:
@@ -48,27 +49,17 @@ class Snapshot:
         return {name: self._buffers[name] for name in ordered}
 
 
-@dataclass
-class _Write:
-    step: int
-    files: Mapping[str, Mapping[str, Tensor]]  # artifact name -> tensors
-    points: Sequence[Point]
+class Beside:
+    """A thread that copies what is to be written, and writes the copies beside the work; one at a time. As a context
+    manager it outlives nothing."""
 
-
-class CheckpointWriter:
-    """Publishes checkpoints of one attempt. Use as a context manager: no thread outlives the attempt."""
-
-    def __init__(self, context: TaskContext[Spec], snapshot: Snapshot) -> None:
-        self._context = context
-        self._snapshot = snapshot
+    def __init__(self) -> None:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._copied = threading.Event()
         self._copied.set()
-        #: SHA-256 of the first file of the checkpoint last published by this writer.
-        self.published: str | None = None
 
-    def __enter__(self) -> CheckpointWriter:
+    def __enter__(self) -> Beside:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,30 +70,20 @@ class CheckpointWriter:
     def busy(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def begin(
-        self, step: int, files: Mapping[str, Mapping[str, Tensor]], points: Sequence[Point], *, wait: bool
-    ) -> None:
-        """Publish the state as it is now: beside the work, or before returning (`wait`).
-
-        files: artifact name -> tensors by name; `await_copy` before they change. Raises what this write or the
-        one before it raised (LeaseLost, a full disk).
-        """
+    def start(self, copy: Callable[[], T], write: Callable[[T], object], *, wait: bool) -> None:
+        """Copy and write beside the work, or before returning (`wait`). What is copied may change after `await_copy`.
+        Raises what this or the one before it raised."""
         self.finish()
-        began = time.perf_counter()
-        write = _Write(step, files, list(points))
         self._copied.clear()
         if wait:
-            self._run(write, began)
-        else:
-            self._thread = threading.Thread(
-                target=self._run, args=(write, began), name="checkpoint", daemon=True
-            )
-            self._thread.start()
+            self._run(copy, write)
+            self._raise()
             return
-        self._raise()
+        self._thread = threading.Thread(target=self._run, args=(copy, write), name="checkpoint", daemon=True)
+        self._thread.start()
 
     def await_copy(self) -> None:
-        """Returns once the tensors of the write under way may change."""
+        """Returns once what the write under way copies may change."""
         self._copied.wait()
 
     def finish(self) -> None:
@@ -122,25 +103,54 @@ class CheckpointWriter:
             error, self._error = self._error, None
             raise error
 
-    def _run(self, write: _Write, began: float) -> None:
+    def _run(self, copy: Callable[[], T], write: Callable[[T], object]) -> None:
         try:
-            flat = {
-                (file, name): tensor for file, named in write.files.items() for name, tensor in named.items()
-            }
-            copies = self._snapshot.take(flat)
+            copies = copy()
             self._copied.set()
-            self._publish(write, copies, began)
+            write(copies)
         except BaseException as error:  # handed to the loop, which raises it at its next step
             self._error = error
         finally:
             self._copied.set()
 
-    def _publish(self, write: _Write, copies: Mapping[_Place, Tensor], began: float) -> None:
-        drafts = []
-        for file, named in write.files.items():
-            path = self._context.scratch / f"{file}-{write.step}.safetensors"
-            write_weights({name: copies[file, name] for name in named}, path)
-            drafts.append(Draft("checkpoint", file, path, final=False))
-        digests = self._context.publish(write.step, drafts, write.points)
-        self._context.report_save(time.perf_counter() - began)
-        self.published = digests[next(iter(write.files))]
+
+class CheckpointWriter(Beside):
+    """Publishes checkpoints of one attempt."""
+
+    def __init__(self, context: TaskContext[Spec], snapshot: Snapshot) -> None:
+        super().__init__()
+        self._context = context
+        self._snapshot = snapshot
+        #: SHA-256 of the first file of the checkpoint last published by this writer.
+        self.published: str | None = None
+
+    def __enter__(self) -> CheckpointWriter:
+        return self
+
+    def begin(
+        self, step: int, files: Mapping[str, Mapping[str, Tensor]], points: Sequence[Point], *, wait: bool
+    ) -> None:
+        """Publish the state as it is now: beside the work, or before returning (`wait`).
+
+        files: artifact name -> tensors by name; `await_copy` before they change. Raises what this write or the
+        one before it raised (LeaseLost, a full disk).
+        """
+        self.finish()
+        began, now = time.perf_counter(), list(points)
+
+        def copy() -> dict[_Place, Tensor]:
+            return self._snapshot.take(
+                {(file, name): tensor for file, named in files.items() for name, tensor in named.items()}
+            )
+
+        def write(copies: Mapping[_Place, Tensor]) -> None:
+            drafts = []
+            for file, named in files.items():
+                path = self._context.scratch / f"{file}-{step}.safetensors"
+                write_weights({name: copies[file, name] for name in named}, path)
+                drafts.append(Draft("checkpoint", file, path, final=False))
+            digests = self._context.publish(step, drafts, now)
+            self._context.report_save(time.perf_counter() - began)
+            self.published = digests[next(iter(files))]
+
+        self.start(copy, write, wait=wait)

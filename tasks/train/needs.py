@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from models.config import ReconVLAConfig
 from models.costs import Costs, Method, training_costs
-from models.rank_costs import rank_costs
+from models.rank_costs import RankCosts, rank_costs
 from tasks.specs import LoraSpec, TrainingSpec, TrainSpec
 
 #: Of adapters that are proposed: LoRA's usual rank, and twice as much for alpha.
@@ -37,14 +37,19 @@ def costs_of(spec: TrainSpec) -> Costs:
 
     Of several each holds its share of the model, and what is gathered of it for the length of a step (`rank_costs`).
     """
-    config, method = ReconVLAConfig.from_dict(spec.model.config), _method(spec.training)
-    whole = training_costs(config, method)
+    whole = training_costs(ReconVLAConfig.from_dict(spec.model.config), _method(spec.training))
     if spec.training.devices == 1:
         return whole
-    rank = rank_costs(config, method, spec.training.devices)
+    rank = rank_costs_of(spec)
     return replace(
         whole, weights=rank.weights, gradients=rank.gradients, optimizer=rank.optimizer, total=rank.total
     )
+
+
+def rank_costs_of(spec: TrainSpec) -> RankCosts:
+    """Of each of its devices. Raises as `costs_of`."""
+    config = ReconVLAConfig.from_dict(spec.model.config)
+    return rank_costs(config, _method(spec.training), spec.training.devices)
 
 
 def over_more(spec: TrainSpec) -> Iterator[tuple[int, Costs]]:

@@ -9,7 +9,7 @@ micro-batch. Weights depend on the number of ranks, not on their timing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,14 +165,20 @@ def measured(state: ShardedState, precision: str) -> Iterator[ReconVLA]:
 
 
 def sharded_step(
-    state: ShardedState, settings: TrainingSpec, own: Sequence[Counted], *, keep_gathered: bool = False
+    state: ShardedState,
+    settings: TrainingSpec,
+    own: Sequence[Counted],
+    before_update: Callable[[], None] = lambda: None,
+    *,
+    keep_gathered: bool = False,
 ) -> dict[str, float]:
     """One optimization step; `own` are this rank's micro-batches, and every rank has as many. Returns its losses by
     name, the same on all ranks.
 
-    keep_gathered: units stay gathered from their first use in the step to their last, so that each is gathered once a
-    step and not twice a micro-batch; it takes the model's size in memory, in the type of products. Raises
-    TrainingDiverged for NaN or infinity, on all ranks.
+    before_update: called when gradients are there, before weights or optimizer change. keep_gathered: units stay
+    gathered from their first use in the step to their last, so that each is gathered once a step and not twice a
+    micro-batch; it takes the model's size in memory, in the type of products. Raises TrainingDiverged for NaN or
+    infinity, on all ranks.
     """
     labels, targets = _of_all_ranks(own)
     sums = torch.zeros(4, dtype=torch.float64, device=state.device)
@@ -208,6 +214,7 @@ def sharded_step(
         raise TrainingDiverged(
             f"the gradient's norm is {size} at step {state.step}; the last checkpoint is kept"
         )
+    before_update()
     state.optimizer.step()
     state.step += 1
     return values

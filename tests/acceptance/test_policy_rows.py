@@ -135,7 +135,7 @@ def test_a_folder_counts_by_what_lies_in_it(tmp_path: Path) -> None:
         ({"a": {"titel": "x"}}, r"unknown key 'arms\.a\.titel'"),
         ({"a": {"policy": {"kind": "expert"}, "titel": "x"}}, r"unknown key 'arms\.a\.titel'"),
         ({"a/b": {"policy": {"kind": "expert"}}}, r"arms\.a/b.*: a name must do for a folder"),
-        (5, r"arms: Input should be a valid tuple \(got '5'\)"),
+        (5, r"arms: a list stands here \(got '5'\)"),
         ({}, "arms is empty"),
     ],
 )  # fmt: skip

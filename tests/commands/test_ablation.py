@@ -150,9 +150,10 @@ def test_a_name_that_is_the_id_of_another_is_refused_too(
     named(database, "first", "plain")
     named(database, "second", "1")
     assert say(home, "ablation", "remove", "1", "--yes") == 2
-    assert "'1' may mean several ablations: 1 and 2; call one otherwise first: ablation rename 2 NEW" in (
-        capsys.readouterr().err
+    assert "'1' may mean several ablations: 1 and 2; call one otherwise first: " in (
+        said := capsys.readouterr().err
     )
+    assert said.endswith(f"cli.py --home {home.root} ablation rename 2 NEW\n")
     assert say(home, "ablation", "rename", "2", "two") == 0
     assert say(home, "ablation", "remove", "1", "--yes") == 0
     assert names(database) == {2: "two"}
@@ -175,9 +176,10 @@ def test_what_is_asked_of_one_refuses_that_too(
     named(database, "first", "plain")
     named(database, "second", "1")
     assert say(home, *words, "1") == 2
-    assert "'1' may mean several ablations: 1 and 2; call one otherwise first: ablation rename 2 NEW" in (
-        capsys.readouterr().err
+    assert "'1' may mean several ablations: 1 and 2; call one otherwise first: " in (
+        said := capsys.readouterr().err
     )
+    assert said.endswith(f"cli.py --home {home.root} ablation rename 2 NEW\n")
 
 
 def test_a_number_with_other_digits_is_an_id_too(
@@ -186,9 +188,10 @@ def test_a_number_with_other_digits_is_an_id_too(
     named(database, "first", "plain")
     named(database, "second", "01")
     assert say(home, "cancel", "01") == 2
-    assert "'01' may mean several ablations: 1 and 2; call one otherwise first: ablation rename 2 NEW" in (
-        capsys.readouterr().err
+    assert "'01' may mean several ablations: 1 and 2; call one otherwise first: " in (
+        said := capsys.readouterr().err
     )
+    assert said.endswith(f"cli.py --home {home.root} ablation rename 2 NEW\n")
 
 
 def test_an_id_means_no_name(database: Database) -> None:
@@ -216,6 +219,8 @@ def test_a_new_name_stands_in_the_settings_too(
     )
     assert event_kinds(database)[-1] == "ablation_renamed"
     assert say(home, "ablation", "rename", "the long one", "the long one") == 0, "its own name"
+    assert say(home, "ablation", "rename", "the  long one", " another ") == 0
+    assert names(database) == {1: "another"}
 
 
 @pytest.mark.parametrize(
@@ -226,6 +231,10 @@ def test_a_new_name_stands_in_the_settings_too(
         ("a/b", "NEW, 'a/b': a name must do for a folder"),
         ("x" * 101, "a name has 1 to 100 characters, this one has 101"),
         ("a\tb", "a name has characters that can be printed"),
+        ("two ", "ablation 2 is called 'two' already"),
+        (" \uff54wo", "ablation 2 is called 'two' already"),
+        ("3", "'3' is a number, which is the id of an ablation"),
+        (" ", "a name has 1 to 100 characters, this one has 0"),
     ],
 )
 def test_a_name_that_is_taken_or_is_none_is_refused(

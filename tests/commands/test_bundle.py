@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import cli
+from db.migrate import open_state
 from settings.home import Home
+from tests.support import planned, submit
 from tests.workshop import Workshop
 
 Capture = pytest.CaptureFixture[str]
@@ -52,6 +54,29 @@ def test_people_are_told_what_cannot_come_back(home: Home, tmp_path: Path, capsy
     assert "1 running job starts again from the last checkpoint" in out and "cannot both go on" in out
     out, _ = run(capsys, "--home", home.root, "bundle", "export", tmp_path / "two.bundle", "--since", "last")
     assert "0 artifacts, and 6 that bundle" in out
+
+
+def test_what_was_fetched_from_the_hub_is_told_to_lie_elsewhere(
+    home: Home, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATON_HUB_CACHE", str(tmp_path / "copies"))
+    _, err = run(capsys, "--home", home.root, "bundle", "export", tmp_path / "one.bundle")
+    assert err == ""
+    name = f"hub:lab/data@{'a' * 40}/task_D_D"
+    database = open_state(home)
+    submit(
+        database,
+        planned("fetch", kind="fetch", spec={"name": name, "of": "dataset"}),
+        planned("ingest 2", ["fetch"], kind="ingest", spec={"root": name}),
+        key="of the hub",
+    )
+    database.close()
+    out, err = run(capsys, "--home", home.root, "bundle", "export", tmp_path / "two.bundle", "--json")
+    assert json.loads(out)["files"] == 6
+    assert err == (
+        f"warning: what was fetched of {name} lies in {tmp_path / 'copies'} and not in the bundle; carry that folder "
+        "too, and name it in BATON_HUB_CACHE, or it is fetched again\n"
+    )
 
 
 def test_lost_artifacts_are_warned_of(home: Home, tmp_path: Path, capsys: Capture) -> None:

@@ -83,7 +83,7 @@ def test_an_exported_folder_acts_as_the_runs_own_weights(
     for one, other in zip(expected, policy.predict(asked), strict=True):
         assert one.tolist() == other.tolist()
     assert policy.counts == home_policy.counts
-    told = export(home, capsys, "recon", 0, tmp_path / "again", "--ablation", "demo")
+    told = export(home, capsys, "recon ", 0, tmp_path / "again", "--ablation", "demo ")
     assert "recon seed 0 of demo after 3 steps, weights in fp32\nit is a toy: " in told
     same = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
     assert same == [(path.name, path.read_bytes()) for path in sorted((tmp_path / "again").iterdir())]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
 from cli import main
+from db import queries
 from db.engine import Database
 from db.schema import Job
-from db.states import CANCELLED, FAILED, READY
+from db.states import CANCELLED, FAILED, READY, SUCCEEDED
 from settings.home import Home
+from settings.typed import typed
 from tests import job_specs
 from tests.support import event_kinds, planned, row, states, submit, two_of_a_name
 from tests.training import training_spec
@@ -180,3 +183,49 @@ def test_up_tells_of_each_of_two_with_one_name(
     assert main([*where, "cancel", str(second)]) == 0
     assert main([*where, "up", "--until-done"]) == 4
     assert f"mine ({first}): paused, with everything saved" in capsys.readouterr().err
+
+
+def test_what_has_ended_says_so_and_stays_what_it_was(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), key="mine")
+    with database.write() as tx:
+        tx.execute(update(Job).values(state=SUCCEEDED))
+    where = ["--home", str(home.root)]
+    for word, done, instead in (
+        ("pause", "paused", "report 1"),
+        ("unpause", "unpaused", "report 1"),
+        ("cancel", "cancelled", "ablation remove 1"),
+        ("retry", "retried", "audit"),
+    ):
+        assert main([*where, word, "mine"]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith(
+            f"ablation mine has ended and all of it succeeded, so nothing is {done}; its report: "
+        )
+        assert said.endswith(f"cli.py --home {home.root} {instead}\n")
+        assert main([*where, word, "--job", "a"]) == 0
+        assert "job 1 (a) has ended and all of it succeeded" in capsys.readouterr().out
+    assert not {"ablation_cancelled", "ablation_paused", "job_cancelled"} & set(event_kinds(database))
+    (there,) = queries.ablation_rows(database)
+    assert there.intent == "active"
+
+
+def test_a_retry_of_what_is_still_to_be_done_says_how_to_go_on(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--home", str(home.root)]
+    assert main([*where, "cancel"]) == 2
+    assert capsys.readouterr().err.endswith(f"cli.py --home {home.root} submit-ablation\n")
+    submit(database, planned("a"), key="mine")
+    assert main([*where, "retry", "mine"]) == 0
+    assert capsys.readouterr().out.endswith(f"go on with it: {typed('up --until-done', home)}\n")
+
+
+def test_without_a_home_there_is_a_command_to_make_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--home", str(tmp_path / "none"), "cancel"]) == 2
+    assert (
+        f"make one with: {typed('submit-ablation', Home(tmp_path / 'none'))}; or" in capsys.readouterr().err
+    )

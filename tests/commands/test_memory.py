@@ -90,6 +90,14 @@ def test_the_best_worker_counts_and_its_smallest_card() -> None:
     assert room.largest(3) is None
 
 
+def test_where_no_worker_has_as_many_devices_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    check([job(**FULL, devices=8)], cards(80, (0, 1), (2,)))
+    assert (
+        "asks for 8 devices of one worker, and the largest has 2: nothing was compared"
+        in capsys.readouterr().err
+    )
+
+
 def test_other_machines_may_have_the_device(capsys: pytest.CaptureFixture[str]) -> None:
     check([job(**FULL), job(**FULL)], cards(80, (0,), shared=True))
     check([job(**FULL)], cards(80, (0,)), refuse=False)
@@ -144,13 +152,23 @@ def test_a_submission_is_refused_before_anything_is_made_and_up_warns(
     assert cli.main(again) == 2, "in a home that is there new jobs are refused too"
 
 
-@pytest.mark.parametrize(("gib", "fits", "not_"), [(15, "7b QLoRA", "7b LoRA"), (141, "7b full", "")])
+@pytest.mark.parametrize(
+    ("gib", "cards", "fits", "not_"),
+    [
+        (15, 2, "7b QLoRA (", "7b LoRA ("),
+        (79, 2, "7b full over 2 GPUs (67.3 each)", ""),
+        (40, 2, "7b LoRA (", "7b full (118.2; over 4 such GPUs 38.2 each)"),
+        (40, 4, "7b full over 4 GPUs (38.2 each)", ""),
+        (141, 1, "7b full (118.2)", ""),
+    ],
+)
 def test_doctor_says_what_can_be_trained(
-    gib: int, fits: str, not_: str, monkeypatch: pytest.MonkeyPatch
+    gib: int, cards: int, fits: str, not_: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("diffusers", reason="needs the extra `vae`")
     gpu: Callable[[int], Any] = lambda size: {"fault": None, "memory_bytes": size * GIB}  # noqa: E731
-    monkeypatch.setattr(science, "try_machine", lambda packages: Trial({}, [gpu(gib + 9), gpu(gib)]))
+    gpus = [gpu(gib + number) for number in reversed(range(cards))]
+    monkeypatch.setattr(science, "try_machine", lambda packages: Trial({}, gpus))
     told = science._room_for_training().detail
     does, _, does_not = told.partition("; does not: ")
     assert f"a GPU has {gib}.0 GiB" in does and fits in does and not_ in does_not

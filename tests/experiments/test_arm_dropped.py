@@ -88,7 +88,12 @@ def test_nothing_is_dropped_where_the_other_arms_would_be_done_again(
 
 @pytest.mark.parametrize(
     ("arm", "says"),
-    [("nothing", "no arm 'nothing' in this ablation; its arms: baseline"), ("baseline", "is its only arm")],
+    [
+        ("nothing", "no arm 'nothing' in this ablation; its arms: baseline"),
+        ("baselin", r"no arm 'baselin' \(did you mean 'baseline'\?\) in this ablation"),
+        ("baseline", "is its only arm"),
+        (" baseline", "'baseline' is its only arm"),
+    ],
 )
 def test_an_arm_that_is_not_there_or_the_only_one(database: Database, arm: str, says: str) -> None:
     row = row_of(database, plan("baseline"))

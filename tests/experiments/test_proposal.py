@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 import cli
 from db import naming, plans, queries
 from db.engine import Database
+from db.schema import Ablation, Event
 from db.states import CANCELLED
 from errors import ConfigError, Overtaken
 from experiments.proposal import propose
 from experiments.reconvla.named_config import load_config
 from settings.home import Home
+from settings.shown import moment
 from tests.support import REPOSITORY
 
 
@@ -159,7 +162,78 @@ def test_settings_that_another_name_or_a_cancelled_one_has_go_on_as_told(databas
     assert proposal(database, name="other").told == ("its report is made anew", "it was paused")
     assert submit(database, name="other").ablation_id == 1
     assert proposal(database, name="other").told == ()
-    assert proposal(database).there is None, "the name that it had is free now"
+
+
+def test_a_name_that_one_had_is_asked_about(
+    database: Database, home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database)
+    naming.set_name(database, 1, "my other", 1e9)
+    until = moment(1e9)
+    says = (
+        rf"^ablation 1 was called 'smoke' until {until} and is called 'my other' now, with settings that go "
+    )
+    with pytest.raises(
+        ConfigError,
+        match=says + r"together with these: add to it with --name 'my other', or .* --name smoke-2$",
+    ):
+        proposal(database, seeds=[0, 1])
+    assert proposal(database, name="my other", seeds=[0, 1]).more
+    assert proposal(database, name="smoke-2", seeds=[0, 1]).there is None
+    beside = proposal(database, "training.steps=21")
+    assert beside.there is None
+    (told,) = beside.told
+    assert told == (
+        f"ablation 1 was called 'smoke' until {until} and is called 'my other' now; it has other settings, and stays "
+        "as it is"
+    )
+    words = ["--home", str(home.root), "plan", "--preset", "smoke", "--arms", "recon"]
+    assert cli.main([*words, "--seeds", "0,1"]) == 2
+    assert "add to it with --name 'my other'" in capsys.readouterr().err
+    assert cli.main([*words, "--set", "training.steps=21"]) == 0
+    assert "smoke: a new ablation: ablation 1 was called 'smoke' until" in capsys.readouterr().out
+    naming.set_name(database, 1, "third", 2e9)
+    with pytest.raises(ConfigError, match=f"called 'smoke' until {until} and is called 'third' now"):
+        proposal(database, seeds=[0, 1])
+    with database.write() as tx:  # as earlier builds wrote it
+        tx.execute(update(Event).where(Event.kind == "ablation_renamed").values(data=None))
+    with pytest.raises(ConfigError, match=f"called 'my other' until {moment(2e9)} and is called 'third' now"):
+        proposal(database, name="my other", seeds=[0, 1])
+    naming.set_name(database, 1, "smoke", 3e9)
+    assert proposal(database, seeds=[0, 1]).more, "it is called so again"
+
+
+def test_a_name_that_is_an_id_or_a_key_is_refused_wherever_it_is_given(database: Database) -> None:
+    submit(database)
+    (row,) = queries.ablation_rows(database)
+    for name in ("1", "01", row.key):
+        with pytest.raises(
+            ConfigError, match=f"^name: '{name}' means ablation 1 already, which is called 'smoke'$"
+        ):
+            proposal(database, name=name, seeds=[0, 1])
+    for name in ("2", "\uff12"):
+        with pytest.raises(ConfigError, match=f"^name: '{name}' is a number, which is the id of an ablation"):
+            proposal(database, name=name)
+    with pytest.raises(ConfigError, match="is a number"):
+        propose(load_config("smoke", name="2"), None)
+
+
+def test_names_that_look_alike_are_one_ablation(database: Database) -> None:
+    submit(database, name="gr\u00fcn")
+    assert proposal(database, name="gru\u0308n ", seeds=[0, 1]).more
+    with database.write() as tx:  # as earlier builds kept it
+        tx.execute(update(Ablation).values(name="gru\u0308n "))
+    assert proposal(database, name="gr\u00fcn", seeds=[0, 1]).more
+    for name in ("gr\u00fcn", "gru\u0308n ", "gru\u0308n"):
+        assert [row.id for row in naming.meant(database, name)] == [1]
+
+
+def test_numbers_that_earlier_builds_took_for_names_go_on(database: Database) -> None:
+    submit(database)
+    with database.write() as tx:
+        stored = tx.execute(select(Ablation.config)).scalar_one()
+        tx.execute(update(Ablation).values(name="7", config={**stored, "name": "7"}))
+    assert proposal(database, name="7", seeds=[0, 1]).more
 
 
 def test_plan_writes_nothing_and_says_what_submitting_does(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -293,7 +294,14 @@ copy.fetch(copy.listing(), Killed())
 def test_a_kill_costs_a_mebibyte_at_most(serve: Serve, tmp_path: Path) -> None:
     hub = one_file(serve)
     after = 2 * MIB + 500_000
-    code = KILLED.format(root=str(REPOSITORY), url=hub.url, after=after, folder=str(tmp_path))
+    folder, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    code = KILLED.format(root=str(REPOSITORY), url=hub.url, after=after, folder=str(folder))
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == -9
-    assert fetched(tmp_path).moved <= len(CONTENT) - after + MIB + (1 << 16)
-    assert is_there(tmp_path)
+    shutil.copytree(folder, elsewhere)
+    most = len(CONTENT) - after + MIB + (1 << 16)
+    assert fetched(folder).moved <= most
+    assert is_there(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hub.part.boot_id", lambda: "of another machine")
+        assert fetched(elsewhere).moved <= most, "the folder goes on wherever it is carried"
+    assert is_there(elsewhere)

@@ -52,6 +52,7 @@ class FakeContext:
         self.step = 0 if earlier is None else earlier.step
         self.resume = tuple(file for file in self.published if file.step == self.step)
         self.progress: list[int] = []
+        self.steps: list[int] = []  # that were published
         self.values: list[Mapping[str, float]] = []
         self.seconds: dict[str, float] = {}
         self.scratch = folder / "scratch"
@@ -70,6 +71,7 @@ class FakeContext:
 
     def publish(self, step: int, artifacts: Sequence[Draft], points: Sequence[Point] = ()) -> dict[str, str]:
         self.step = step
+        self.steps.append(step)
         self.published_points += points
         new = [self.keep(draft, step) for draft in artifacts]
         self.published += new

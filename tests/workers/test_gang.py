@@ -28,7 +28,7 @@ from tasks.registry import TRAIN
 from tasks.specs import TrainSpec
 from tasks.train import run as train
 from tasks.train.gang import watch
-from tasks.train.gang.words import SAVING, STEPPING, Line
+from tasks.train.gang.words import STEPPING, Line
 from tests import job_specs
 from tests.support import (
     NOW,
@@ -218,7 +218,7 @@ def test_whatever_ends_the_ranks_the_bits_are_those_of_an_undisturbed_run(
         return line.word == "step" and is_further(began)
 
     def saving(line: Line, _: int) -> bool:
-        return line.word == "stage" and line.text("stage") == SAVING
+        return line.word == "saving"
 
     def first_step(line: Line, _: int) -> bool:
         return line.word == "step"

@@ -160,9 +160,15 @@ class _Attempt:
             self._points += line.points
         elif word == "note":
             self._notes.append(line.note)
+        elif word == "alive":
+            self._watch.alive(line.whole("rank"))
+        elif word == "saving":
+            self._watch.saving(line.number("bound"))
         elif word == "saved":
+            self._watch.saved()
             self._publish(line)
         elif word == "stopped":
+            self._context.spend("checkpoint", line.number("seconds"))
             self._published(wait=True)
             return Yielded(self._reason or "stopped")
         elif word == "finished":
@@ -170,11 +176,13 @@ class _Attempt:
         return None
 
     def _stepped(self, line: Line) -> None:
-        self._step, seconds, waited = line.whole("step"), line.number("seconds"), line.number("waited")
-        self._watch.step(seconds + waited)
+        self._step, seconds = line.whole("step"), line.number("seconds")
+        waited, blocked = line.number("waited"), line.number("blocked")
+        self._watch.step(seconds + waited + blocked)
         self._spend_steps(seconds)
-        if waited:
-            self._context.spend("idle", waited)
+        for bucket, wait in (("idle", waited), ("checkpoint", blocked)):
+            if wait:
+                self._context.spend(bucket, wait)
         self._context.report_progress(self._step, self._settings.steps, line.losses)
 
     def _spend_steps(self, seconds: float) -> None:
@@ -190,9 +198,9 @@ class _Attempt:
 
     def _publish(self, line: Line) -> None:
         step, folder, took = line.whole("step"), Path(line.text("folder")), line.number("seconds")
-        self._context.spend("checkpoint", took)
         self._published(wait=True)
-        points, self._points = self._points, []
+        points = [point for point in self._points if point.step <= step]
+        self._points = [point for point in self._points if point.step > step]
         self._asked_checkpoint = False
 
         def publish() -> None:

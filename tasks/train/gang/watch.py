@@ -1,9 +1,9 @@
-"""Whether ranks stand still: no step for much longer than steps take. Nothing here reads a clock.
+"""Whether ranks stand still: no step for much longer than steps take, or no sign of life. Nothing here reads a clock.
 
 A rank that is frozen (a stopped process, a device that hangs, a lost driver) keeps all others waiting, and each of them
 looks alive. Loading, checkpoints and measuring are no steps and have bounds of their own, which the ranks tell with the
-stage. Time counts only as often as somebody looked: where the attempt itself was stopped, or the whole machine, the
-ranks had no time either.
+stage; a process that is stopped is silent in any of them, and known much sooner. Time counts only as often as somebody
+looked: where the attempt itself was stopped, or the whole machine, the ranks had no time either.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from tasks.train.gang.words import LOADING, STEPPING
 
 #: A step may take the larger of these: seconds, and times the median of those before.
 LEAST_SECONDS, TIMES = 20.0, 20.0
+#: Without a sign of life; and while files of a cold disk are mapped, which keeps a process from giving one.
+ALIVE_SECONDS, LOADING_ALIVE_SECONDS = 20.0, 60.0
 #: The most that counts between two looks.
 _LONGEST_LOOK = 2.0
 #: Steps whose median counts.
@@ -29,6 +31,9 @@ class Watch:
         self._silent = 0.0
         self._stage, self._bound = LOADING, bound
         self._steps: deque[float] = deque(maxlen=_REMEMBERED)
+        self._ranks: dict[int, float] = {}
+        self._saving: float | None = None
+        self._saving_bound = 0.0
 
     def stage(self, name: str, bound: float) -> None:
         """The ranks have begun with something else, which takes `bound` seconds at most; steps are judged by those
@@ -40,6 +45,17 @@ class Watch:
         self._steps.append(seconds)
         self._silent = 0.0
 
+    def alive(self, rank: int) -> None:
+        """That rank's process runs."""
+        self._ranks[rank] = 0.0
+
+    def saving(self, bound: float) -> None:
+        """A checkpoint is written beside the steps, in `bound` seconds at most."""
+        self._saving, self._saving_bound = 0.0, bound
+
+    def saved(self) -> None:
+        self._saving = None
+
     def allowed(self) -> float:
         """Seconds of silence that are none to worry about."""
         if self._stage == STEPPING and self._steps:
@@ -48,8 +64,15 @@ class Watch:
 
     def look(self, now: float) -> str | None:
         """Why the attempt has to end, in words; None where it has not."""
-        self._silent += min(max(0.0, now - self._looked), _LONGEST_LOOK)
+        passed = min(max(0.0, now - self._looked), _LONGEST_LOOK)
         self._looked = now
+        self._silent += passed
+        self._ranks = {rank: silent + passed for rank, silent in self._ranks.items()}
+        if self._saving is not None:
+            self._saving += passed
+        return self._no_progress() or self._no_life() or self._no_checkpoint()
+
+    def _no_progress(self) -> str | None:
         allowed = self.allowed()
         if self._silent <= allowed:
             return None
@@ -57,3 +80,15 @@ class Watch:
             return f"ranks stand still while {self._stage}: nothing for {self._silent:.0f} s, {allowed:.0f} s at most"
         usual = f", a step takes {median(self._steps):.3g} s" if self._steps else ""
         return f"ranks stand still: no step for {self._silent:.0f} s{usual}"
+
+    def _no_life(self) -> str | None:
+        allowed = LOADING_ALIVE_SECONDS if self._stage == LOADING else ALIVE_SECONDS
+        for rank, silent in sorted(self._ranks.items()):
+            if silent > allowed:
+                return f"rank {rank} stands still while {self._stage}: no sign of life for {silent:.0f} s"
+        return None
+
+    def _no_checkpoint(self) -> str | None:
+        if self._saving is None or self._saving <= self._saving_bound:
+            return None
+        return f"a checkpoint stands still: not written after {self._saving:.0f} s"

@@ -26,7 +26,7 @@ from models.config import ReconVLAConfig
 from models.randomness import weight_seed
 from models.recipe import Recipe, recipe_of
 from models.reconvla import ReconVLA
-from models.sharded_checkpoint import MANIFEST, save_sharded, together
+from models.sharded_checkpoint import MANIFEST, together
 from models.sharding import write_gathered
 from models.weight_files import open_file
 from settings.json_values import Json
@@ -40,6 +40,8 @@ from tasks.specs import TrainSpec
 from tasks.train import validation
 from tasks.train.batches import Counted, micro_batch_at, prepare_own
 from tasks.train.gang.order import Order, read_order
+from tasks.train.gang.room import can_keep_gathered
+from tasks.train.gang.saving import ShardWriter
 from tasks.train.gang.words import ENDING, GO_ON, LOADING, MEASURING, SAVING, STEPPING, STOP, Teller
 from tasks.train.prefetch import Prefetcher
 from tasks.train.sharded import (
@@ -124,8 +126,13 @@ class _Work:
         held_out = any(file.role == "validation" for file in self._inputs)
         self._validation = self._opened("validation") if held_out else None
         self._stopping = Stopping(self._settings, order.history())
+        self._blocked = self._awaited = 0.0  # by a save: between the steps, and in the one under way
         self._stage(LOADING)
         self._state = self._loaded(mesh, device)
+        self._writer = ShardWriter(self._state, _GROUP_TIMEOUT)
+        # Ranks gather together. Where a micro-batch did not fit before, nothing is risked.
+        has_room = not order.micro_batch and can_keep_gathered(spec, device)
+        self._keeps = all(together(lambda: has_room))
 
     def run(self) -> None:
         state, settings, ranks = self._state, self._settings, self._order.ranks
@@ -149,11 +156,15 @@ class _Work:
                 if note is not None:
                     self._finish([note])
                     return
+                self._writer.check()
                 if asked != GO_ON and state.step < settings.steps:
+                    began = time.perf_counter()
                     self._save()
                     if asked == STOP:
-                        self._say("stopped")
+                        self._await_saved()
+                        self._say("stopped", seconds=time.perf_counter() - began)
                         return
+                    self._blocked += time.perf_counter() - began
             self._finish(self._stopping.never())
 
     def _step(self, ahead: Prefetcher[list[Counted]]) -> int:
@@ -163,11 +174,12 @@ class _Work:
         began = time.perf_counter()
         own = ahead.get(state.step)
         waited = time.perf_counter() - began if ahead.ahead else 0.0
-        losses = sharded_step(state, settings, own)
+        keep = self._keeps and len(own) > 1
+        losses = sharded_step(state, settings, own, self._await_copy, keep_gathered=keep)
         told: dict[str, Json] = dict(losses)
-        self._say(
-            "step", step=state.step, losses=told, seconds=time.perf_counter() - began - waited, waited=waited
-        )
+        seconds = time.perf_counter() - began - waited - self._awaited
+        blocked, self._blocked, self._awaited = self._blocked + self._awaited, 0.0, 0.0
+        self._say("step", step=state.step, losses=told, seconds=seconds, waited=waited, blocked=blocked)
         if state.step % settings.log_every_steps == 0 or state.step == settings.steps:
             self._tell([Point(f"loss/{name}", state.step, value) for name, value in losses.items()])
         wanted = settings.open_loop
@@ -197,16 +209,31 @@ class _Work:
         self._stage(STEPPING)
 
     def _save(self) -> None:
-        state, began = self._state, time.perf_counter()
-        self._stage(SAVING)
-        folder = self._folder / f"checkpoint-{state.step}"
-        save_sharded(folder, state.tensors(), state.step)
-        seconds = time.perf_counter() - began
-        self._say("saved", step=state.step, folder=str(folder), seconds=seconds)
+        """Begin to save the state as it is now."""
+        folder = self._folder / f"checkpoint-{self._state.step}"
+
+        def saved(step: int, seconds: float) -> None:
+            self._say("saved", step=step, folder=str(folder), seconds=seconds)
+
+        self._await_saved()
+        self._say("saving", step=self._state.step, bound=self._seconds_to_move())
+        self._writer.begin(folder, saved)
+
+    def _await_copy(self) -> None:
+        began = time.perf_counter()
+        self._writer.await_copy()
+        self._awaited = time.perf_counter() - began
+
+    def _await_saved(self) -> None:
+        """Until the save under way is whole; an Exception that any rank had there is raised by all."""
+        if self._writer.busy:
+            self._stage(SAVING)
+        self._writer.finish()
         self._stage(STEPPING)
 
     def _finish(self, notes: Sequence[Note]) -> None:
         began = time.perf_counter()
+        self._await_saved()
         self._stage(ENDING)
         file = self._folder / WEIGHTS_FILE
         write_gathered(self._state.model, file)
@@ -241,9 +268,12 @@ class _Work:
 
     def _stage(self, name: str) -> None:
         """Tell what is done now, and how long it may take at most."""
-        bytes_move = _LEAST_SECONDS + state_bytes(self._recipe.config) / _BYTES_PER_SECOND
-        bound = {MEASURING: _MEASURING_SECONDS, STEPPING: _FIRST_STEP_SECONDS}.get(name, bytes_move)
-        self._say("stage", stage=name, bound=bound)
+        others = {MEASURING: _MEASURING_SECONDS, STEPPING: _FIRST_STEP_SECONDS}
+        self._say("stage", stage=name, bound=others.get(name) or self._seconds_to_move())
+
+    def _seconds_to_move(self) -> float:
+        """All of the state, at most."""
+        return _LEAST_SECONDS + state_bytes(self._recipe.config) / _BYTES_PER_SECOND
 
     def _tell(self, points: Sequence[Point]) -> None:
         if self._teller is not None:

@@ -202,7 +202,7 @@ def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
         ),
         (
             "{recon: null, same: {base: recon, set: {training.slice_seconds: 9}}}",
-            "arms.same: it comes to the same as recon",
+            "arms.same.set: training.slice_seconds makes no row: it says how the work is done, and nothing of what",
         ),
         ("{a: {policy: {kind: expert}}, b: {policy: {kind: expert}, title: two}}", "arms.b: it comes to the same as a"),
         (
@@ -210,6 +210,10 @@ def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
             "arms.a.set: training.reconstruction_weight changes nothing in an arm that reconstructs nothing",
         ),
         ("{a: {base: recon, set: {pretraining.steps: 3}}}", "arms.a.set: pretraining.steps changes nothing in"),
+        ("{a: {base: recon, set: {training.reconstruction_weight: 0}}}", "reconstruction_weight: with 0 nothing is"),
+        ("{a: {base: recon, set: {training: null}}}", "training: it has entries of its own, so a mapping stands here"),
+        ("{a: {base: recon, set: {training.lora: off}}}", "training.lora: null turns it off, and a mapping on"),
+        ("{a: {base: recon, set: {steps: 3}}}", "did you mean training.steps or pretraining.steps?"),
         ("{a: {set: {evaluation.video_attention: true}}}", "video_attention changes nothing in an arm of whose"),
         ("{a: {set: {gaze.detector: oracle}}}", "arms.a.set: gaze.detector changes nothing in an arm that neither"),
     ],

@@ -11,6 +11,7 @@ from errors import ConfigError
 from experiments.reconvla.arms import arms_of, check_names
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.named_config import load_config, preset_names
+from experiments.reconvla.planner import Planner
 
 
 @pytest.mark.parametrize("preset", preset_names())
@@ -239,3 +240,21 @@ def test_a_baseline_is_one_of_the_arms_and_no_arm_sets_it() -> None:
     arms = {"baseline": None, "mine": {"base": "recon", "set": {"comparison.measure": "success_1"}}}
     with pytest.raises(ConfigError, match=r"comparison\.measure is of the whole ablation"):
         arms_of(AblationConfig.model_validate({"arms": arms}))
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [
+        ("model.size=samll", "small"),
+        ("evaluation.simulator=playtabel", "playtable"),
+        ("evaluation.simulator=Calvin", "calvin"),
+        ("gaze.detector=grounding_dyno", "grounding_dino"),
+        ("gaze.detector=Oracle", "oracle"),
+        ("scheduling=finish-first", "finish_first"),
+        ("method.reconstruction=gase", "gaze"),
+        ("comparison.baseline=Baseline", "baseline"),
+    ],
+)
+def test_a_mistyped_value_is_told_with_the_one_that_is_near(override: str, near: str) -> None:
+    with pytest.raises(ConfigError, match=rf"did you mean {near}\?"):
+        Planner(load_config("smoke", None, (override,))).plan()

@@ -41,7 +41,7 @@ def test_nothing_that_is_there_goes() -> None:
     assert told(there, whole, asked) == [
         "new rows: heavy",
         "new seeds: 1",
-        "not named here and kept: rows baseline, seeds 0, all 9 sequences",
+        "what it has and this does not ask for stays in it: rows baseline, seeds 0, all 9 sequences",
     ]
     assert grown(whole, there) == whole and told(whole, whole, whole) == []
 

@@ -194,6 +194,22 @@ def test_a_fetch_that_is_told_to_leave_goes_on_where_it_was(hub: Hub, tmp_path: 
     assert done.result.moved < done.result.bytes - told.step * fetch.STEP_BYTES + (2 << 20)
 
 
+def test_where_nothing_of_it_is_a_fetch_counts_from_what_is_there(hub: Hub, tmp_path: Path) -> None:
+    """Else what comes is no progress until it is further than elsewhere, and three kills would be poison."""
+    hub.repositories["lab/data"].files["film.bin"] = bytes(range(256)) * 80_000
+    spec = spec_of(asked(None).plan, "fetch")
+    elsewhere = FakeContext(tmp_path / "job", spec, kind=FETCH)
+    elsewhere.step = 18
+    hub.pace = 8e6
+    told = FakeContext(tmp_path / "job", spec, kind=FETCH, earlier=elsewhere, checks=1, reason="preempted")
+    assert fetch.run(told) == Yielded("preempted")
+    assert told.steps[0] == 0 and 0 < told.step < 18
+    hub.pace = None
+    again = FakeContext(tmp_path / "job", spec, kind=FETCH, earlier=told)
+    assert isinstance(fetch.run(again), Finished)
+    assert again.steps[0] >= told.step, "where it was broken off it goes on"
+
+
 def test_an_ablation_that_was_planned_cannot_change_where_its_data_are_not(
     hub: Hub, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

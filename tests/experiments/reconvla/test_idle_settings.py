@@ -190,3 +190,12 @@ def test_options_of_an_own_policy_are_equal_by_value_and_with_defaults(
         Planner(load_config("smoke", file)).plan()
     file.write_text(file.read_text().replace(other, "{gain: 7}"))
     Planner(load_config("smoke", file)).plan()
+
+
+def test_a_server_is_the_same_however_its_address_is_written() -> None:
+    rows = [
+        f"{name}: {{policy: {{kind: http, url: 'http://127.0.0.1:9{path}'}}}}"
+        for name, path in (("a", ""), ("b", "/predict"))
+    ]
+    with pytest.raises(ConfigError, match=r"^arms\.b: it comes to the same as a"):
+        Planner(load_config("smoke", None, (f"arms={{recon: null, {', '.join(rows)}}}",))).plan()

@@ -29,16 +29,17 @@ from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 
 RANKS, STEPS = 2, 16
-#: While it loads too: a trial does not wait for as long as large models may take.
-_FROZEN_SECONDS = 60.0
+#: Until a first sign of life too: a trial does not wait for as long as large models may take.
+_FROZEN_SECONDS = 180.0
 
 #: How a local address begins in the kernel's tables: 127.0.0.1 and ::1.
 _LOOPBACK = ("0100007F:", "00000000000000000000000001000000:")
 
 
 def spec_of(devices: int = RANKS, **training: Any) -> dict[str, Any]:
-    """A job that saves as often as it can, of a model that is a toy even among toys."""
-    spec = training_spec(STEPS, devices=devices, batch_size=4, checkpoint_seconds=1e-9, **training)
+    """A job that saves as often as it can, of a model that is a toy even among toys; two micro-batches a rank."""
+    training = {"batch_size": 4, "micro_batch": 1, "checkpoint_seconds": 1e-9, **training}
+    spec = training_spec(STEPS, devices=devices, **training)
     if devices > 1:
         spec["training"]["over"] = "ranks"
     small = {"vision": {"layers": 2, "image_size": 48}, "language": {"layers": 1}}

@@ -26,7 +26,7 @@ from models.batches import Batch, Sample, collate, draw_noise
 from models.config import ReconVLAConfig
 from models.prompt import PromptBuilder
 from models.reconvla import reconstructed
-from models.sharded_checkpoint import save_sharded, together
+from models.sharded_checkpoint import read_manifest, save_sharded, together
 from models.sharding import write_gathered
 from models.sizes import config_of_size
 from models.tokenizer import build_word_tokenizer
@@ -34,6 +34,7 @@ from models.weight_files import open_file
 from settings.typed_json import from_json
 from tasks.specs import TrainingSpec
 from tasks.train.batches import Counted, count_labels, draws_of
+from tasks.train.gang.saving import ShardWriter
 from tasks.train.sharded import ShardedState, resume, sharded_state, sharded_step
 from tests.training import training_spec
 
@@ -131,6 +132,7 @@ def _findings(folder: Path, mesh: DeviceMesh) -> Iterator[tuple[str, Any]]:
         "saved",
         [save_sharded(folder / name, state.tensors(), state.step, 200_000) for name in ("one", "two")],
     )
+    yield "beside", _beside(state, folder, mesh)
     yield "taken", _refused(lambda: save_sharded(folder / "one", state.tensors(), state.step))
     del state
     state = _begun(folder, mesh, "bf16")
@@ -170,6 +172,19 @@ def _run(
         for step in range(steps)
     ]
     return state, losses
+
+
+def _beside(state: ShardedState, folder: Path, mesh: DeviceMesh) -> dict[str, Any]:
+    """What is written beside a step against what is written between two, and what becomes of a folder that is taken."""
+    writer, said = ShardWriter(state, timedelta(seconds=120)), list[int]()
+    inline = save_sharded(folder / "inline", state.tensors(), state.step)
+    for name in ("beside", "later", "beside"):
+        writer.begin(folder / name, lambda step, _: said.append(step))
+        parts = own(parts_of(state.model.config, state.step), mesh)
+        sharded_step(state, replace(settings_of("bf16"), steps=100), parts, writer.await_copy)
+    ended = _refused(writer.finish)
+    digests = [inline, *(read_manifest(folder / name).digest for name in ("beside", "later"))]
+    return {"digests": digests, "steps": said, "ended": ended, "busy": writer.busy}
 
 
 def _gathers(state: ShardedState, keep: bool) -> int:

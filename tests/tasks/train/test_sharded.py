@@ -134,6 +134,16 @@ def test_from_a_checkpoint_on_the_bits_are_those_of_an_undisturbed_run(
     assert "File exists" in found[0]["taken"] and "File exists" in found[1]["taken"]
 
 
+def test_what_is_written_beside_steps_is_what_was_there_when_it_began(
+    found: Sequence[dict[str, Any]],
+) -> None:
+    for each in found:
+        inline, beside, later = each["beside"]["digests"]
+        assert beside == inline != later
+        assert each["beside"]["steps"] == [SAVED_AT, SAVED_AT + 1], "not the one whose folder was taken"
+        assert "File exists" in each["beside"]["ended"] and not each["beside"]["busy"]
+
+
 def test_a_rank_holds_its_part_and_gathers_no_more_than_needed(found: Sequence[dict[str, Any]]) -> None:
     model = ReconVLA(small_config(), SEED)
     whole = sum(parameter.numel() for parameter in model.parameters())

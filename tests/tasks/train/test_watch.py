@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.train.gang.watch import Watch
-from tasks.train.gang.words import MEASURING, SAVING, STEPPING
+from tasks.train.gang.words import LOADING, MEASURING, SAVING, STEPPING
 
 
 def silent(watch: Watch, since: float, seconds: float, look: float = 0.5) -> str | None:
@@ -64,3 +64,29 @@ def test_where_nobody_could_look_the_ranks_had_no_time_either() -> None:
     assert watch.look(3600.0) is None, "the machine slept, or the attempt was stopped"
     assert silent(watch, 3600.0, 17.0) is None
     assert silent(watch, 3617.0, 3.0) is not None
+
+
+@pytest.mark.parametrize(("stage", "allowed"), [(SAVING, 20.0), (MEASURING, 20.0), (LOADING, 60.0)])
+def test_a_rank_without_a_sign_of_life_is_found_whatever_it_does(stage: str, allowed: float) -> None:
+    watch = stepping(0.1)
+    watch.stage(stage, 3600.0)
+    watch.alive(1)
+    said = None
+    for number in range(1, int(allowed) + 3):
+        watch.alive(0)
+        said = said or watch.look(float(number))
+        assert (said is None) is (number <= allowed)
+    assert str(said).startswith(f"rank 1 stands still while {stage}: no sign of life for {allowed + 1:.0f} s")
+
+
+def test_a_checkpoint_beside_the_steps_has_a_bound_and_steps_go_on() -> None:
+    watch, said = stepping(0.1), []
+    for number in range(1, 400):
+        if number in (1, 100):
+            watch.saving(150.0)
+        if number == 90:
+            watch.saved()
+        watch.step(0.1)
+        said.append(watch.look(float(number)))
+    first = next(number for number, each in enumerate(said, 1) if each is not None)
+    assert (first, said[first - 1]) == (250, "a checkpoint stands still: not written after 151 s")

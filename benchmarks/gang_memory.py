@@ -1,0 +1,235 @@
+"""Memory of each rank of a model of 300 M random parameters, and how long its checkpoints stop the loop.
+
+python -m benchmarks.gang_memory [--ranks 2,4] [--steps 2]
+
+Peak resident memory less what was resident before the model, while it is read from a safetensors file and in steps
+with one sample, against 1.15 times: a rank's share of float32 parameters, gradients and moments, the two largest units
+as they are gathered, activations. Then the state is saved between two steps, synced to the disk, and the same state
+again beside a step: what stops the loop is the begin of a save and the wait for its copy. The second save has its
+memory already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+
+from benchmarks.builds import ROOT
+from benchmarks.machine import describe
+from benchmarks.model_memory import made_up_batch
+from experiments.reconvla.named_config import load_config
+from models.batches import draw_noise
+from models.checkpoint import weights_of
+from models.config import ReconVLAConfig
+from models.costs import METHODS, training_costs
+from models.reconvla import ReconVLA
+from models.sharded_checkpoint import read_manifest, save_sharded
+from models.sizes import TOY
+from models.units import units_of
+from models.weight_files import open_file
+from models.weights import write_weights
+from settings.typed_json import from_json
+from tasks.specs import TrainingSpec
+from tasks.train.batches import Counted, count_labels
+from tasks.train.gang.saving import ShardWriter
+from tasks.train.sharded import sharded_state, sharded_step
+
+#: Of the bound: what a rank may have above what its tensors take.
+_OVER = 1.15
+_MIB = 2**20
+_RESULT = Path(__file__).parent / "results" / "gang_memory.json"
+_SAVES = 3
+
+_LARGE = replace(
+    TOY,
+    vision=replace(TOY.vision, image_size=48, width=512, layers=4, heads=8, mlp_width=2048),
+    language=replace(
+        TOY.language, vocab_size=8192, action_vocab_size=8192, hidden=1024, layers=22, heads=16, kv_heads=4,
+        mlp_width=3072, tied_embeddings=False,
+    ),
+    denoiser=replace(TOY.denoiser, width=256),
+)  # fmt: skip
+
+
+def main() -> None:
+    """Start the ranks, print what each took of its bound, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ranks", default="2,4")
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=_RESULT)
+    parser.add_argument("--tiny", action="store_true", help="the toy: shows that it runs")
+    parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    config = TOY if arguments.tiny else _LARGE
+    if arguments.rank is not None:
+        _rank(config, arguments.folder, arguments.rank, int(arguments.ranks), arguments.steps)
+        return
+    document: dict[str, Any] = {"model": _sizes(config), "by_ranks": {}}
+    for ranks in map(int, arguments.ranks.split(",")):
+        with tempfile.TemporaryDirectory() as folder:
+            write_weights(weights_of(ReconVLA(config, 0)), Path(folder) / "weights.safetensors")
+            told = _run(Path(folder), ranks, arguments)
+        document["by_ranks"][str(ranks)] = _judged(config, ranks, told)
+        print(json.dumps({ranks: document["by_ranks"][str(ranks)]}))
+    document["machine"] = describe()
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _run(folder: Path, ranks: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """What each rank tells."""
+    command = [sys.executable, "-m", "benchmarks.gang_memory", "--folder", str(folder)]
+    command += [
+        "--ranks",
+        str(ranks),
+        "--steps",
+        str(arguments.steps),
+        *["--tiny"] * arguments.tiny,
+        "--rank",
+    ]
+    processes = [subprocess.Popen([*command, str(rank)], cwd=ROOT) for rank in range(ranks)]
+    try:
+        if codes := [code for process in processes if (code := process.wait())]:
+            raise SystemExit(f"ranks ended with {codes}")
+    finally:
+        for process in processes:
+            process.kill()
+    return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(ranks)]
+
+
+def _sizes(config: ReconVLAConfig) -> dict[str, Any]:
+    """Bytes: of all parameters and of trained ones, in float32; of the two largest units as they are gathered; of
+    activations."""
+    costs = training_costs(config, METHODS[0])
+    with torch.device("meta"):
+        model = ReconVLA(config)
+    every, sizes, inside = sum(p.numel() for p in model.parameters()), list[int](), 0
+    for unit in units_of(model):
+        count = sum(parameter.numel() for parameter in unit.module.parameters())
+        inside += count
+        sizes.append(count * (2 if unit.half else 4))
+    sizes.append((every - inside) * 4)
+    return {
+        "parameters": every,
+        "trained_parameters": costs.trained_parameters,
+        "two_largest_units_mib": round(sum(sorted(sizes)[-2:]) / _MIB, 1),
+        "activations_mib": round(costs.activations * 1024, 1),
+    }
+
+
+def _judged(config: ReconVLAConfig, ranks: int, told: list[dict[str, Any]]) -> dict[str, Any]:
+    sizes = _sizes(config)
+    share = (4 * sizes["parameters"] + 12 * sizes["trained_parameters"]) / ranks / _MIB
+    bound = _OVER * (share + sizes["two_largest_units_mib"] + sizes["activations_mib"])
+    loading, training = ([each[name] for each in told] for name in ("loading_mib", "training_mib"))
+    saves: dict[str, Any] = {
+        name: max(each[name] for each in told) for name in ("stopped", "written", "inline")
+    }
+    return {
+        "bound_mib": round(bound),
+        "loading_mib": loading,
+        "training_mib": training,
+        "of_bound": round(max(*loading, *training) / bound, 3),
+        "with_copies_mib": [each["with_copies_mib"] for each in told],
+        "seconds": {name: [round(second, 3) for second in seconds] for name, seconds in saves.items()},
+        "stopped_share": [
+            round(one / two, 4) for one, two in zip(saves["stopped"], saves["inline"], strict=True)
+        ],
+        "equal_digests": all(each["equal"] for each in told),
+    }
+
+
+def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: int) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
+    mesh, cpu, settings = init_device_mesh("cpu", (ranks,)), torch.device("cpu"), _settings(ranks)
+    positions = training_costs(config, METHODS[0]).positions
+    batch = made_up_batch(config, positions, 1)
+    draws = draw_noise(config, 1, torch.Generator().manual_seed(0))
+    own = [Counted(batch, draws, count_labels(batch), 1)]
+    dist.barrier()
+    before = _resident("VmRSS", anew=True)
+    state = sharded_state(config, open_file(folder / "weights.safetensors"), settings, mesh, cpu, "made up")
+    loading = _resident("VmHWM", anew=True) - before
+    for _ in range(steps):
+        sharded_step(state, settings, own)
+    training = _resident("VmHWM") - before
+    found: dict[str, list[float]] = {"inline": [], "stopped": [], "written": []}
+    writer, equal = ShardWriter(state, timedelta(hours=1)), list[bool]()
+
+    def save(number: int) -> None:
+        dist.barrier()
+        seconds, digest = _timed(lambda: save_sharded(folder / "inline", state.tensors(), state.step))
+        found["inline"].append(seconds)
+        dist.barrier()
+        beside, waited = folder / f"beside-{number}", list[float]()
+        began, _ = _timed(lambda: writer.begin(beside, lambda _, took: found["written"].append(took)))
+        sharded_step(state, settings, own, lambda: waited.append(_timed(writer.await_copy)[0]))
+        writer.finish()
+        found["stopped"].append(began + sum(waited))
+        equal.append(read_manifest(beside).digest == digest)
+        dist.barrier()
+        if rank == 0:
+            shutil.rmtree(folder / "inline")
+            shutil.rmtree(beside)
+
+    for number in range(_SAVES):
+        save(number)
+    told = {
+        "loading_mib": round(loading / _MIB, 1),
+        "training_mib": round(training / _MIB, 1),
+        "with_copies_mib": round((_resident("VmHWM") - before) / _MIB, 1),
+        "equal": all(equal),
+        **found,
+    }
+    (folder / f"rank-{rank}.json").write_text(json.dumps(told), encoding="utf-8")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def _settings(ranks: int) -> TrainingSpec:
+    settings = load_config("quick", None, ()).training.model_dump(mode="json")
+    settings |= {
+        "steps": 10**6,
+        "open_loop": None,
+        "early_stopping": None,
+        "batch_size": ranks,
+        "micro_batch": 1,
+    }
+    settings |= {"devices": ranks, "over": "ranks", "precision": "bf16", "gradient_checkpointing": True}
+    return from_json(TrainingSpec, settings, "training")
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.perf_counter()
+    given = work()
+    return time.perf_counter() - began, given
+
+
+def _resident(name: str, *, anew: bool = False) -> int:
+    """Bytes, as the kernel counts this process's resident memory: now (VmRSS), or at its peak (VmHWM) since the last
+    time that it was begun `anew`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    found = next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+    if anew:
+        Path("/proc/self/clear_refs").write_text("5")
+    return found
+
+
+if __name__ == "__main__":
+    main()

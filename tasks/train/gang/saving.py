@@ -1,0 +1,61 @@
+"""A rank's part of checkpoints that training hardly notices: copied beside forward and backward passes, and written
+beside the steps after them. Ranks agree on a checkpoint by connections of its own, so that neither waits for a step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor
+
+from models.sharded_checkpoint import save_sharded
+from tasks.train.checkpoints import Beside, Snapshot
+from tasks.train.sharded import ShardedState
+
+_PART = "part"
+
+
+class ShardWriter(Beside):
+    """Writes checkpoints of one rank's state. Every rank has to make one, and to use it alike."""
+
+    def __init__(self, state: ShardedState, timeout: timedelta) -> None:
+        super().__init__()
+        self._state = state
+        self._group = dist.new_group(backend="gloo", timeout=timeout)
+        ranks = state.mesh.size()
+        self._mesh = state.mesh if state.device.type == "cpu" else init_device_mesh("cpu", (ranks,))
+        self._snapshot = Snapshot()
+
+    def begin(self, folder: Path, saved: Callable[[int, float], None]) -> None:
+        """Save the state as it is now to `folder`; `await_copy` before it changes. Waits for the save before, and
+        raises what that raised.
+
+        saved: called by the thread that writes, with step and seconds, when all ranks have written.
+        """
+        self.finish()
+        began, step, tensors = time.perf_counter(), self._state.step, self._state.tensors()
+        own = {
+            (_PART, name): tensor.to_local() if isinstance(tensor, DTensor) else tensor
+            for name, tensor in tensors.items()
+        }
+
+        def write(copies: dict[tuple[str, str], Tensor]) -> None:
+            divided = {name: self._divided(copies[_PART, name], like) for name, like in tensors.items()}
+            save_sharded(folder, divided, step, group=self._group)
+            saved(step, time.perf_counter() - began)
+
+        self.start(lambda: self._snapshot.take(own), write, wait=False)
+
+    def _divided(self, copy: Tensor, like: Tensor) -> Tensor:
+        """The copy of a rank's part, as a part of the whole."""
+        if not isinstance(like, DTensor):
+            return copy
+        return DTensor.from_local(
+            copy, self._mesh, like.placements, run_check=False, shape=like.shape, stride=like.stride()
+        )
