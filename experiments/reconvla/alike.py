@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import cast
 
 from detectors.registry import FINDERS
 from errors import ConfigError, EnvironmentLacks, InvalidInput
@@ -15,7 +16,6 @@ from experiments.reconvla.arms import Arm, flat, without_each
 from experiments.reconvla.config import AblationConfig, PolicyRow
 from experiments.reconvla.idle_settings import Place, nothing_by, says_how, within
 from experiments.reconvla.sections import Attention, Gaze
-from models.config import ReconVLAConfig
 from models.sizes import config_of_size
 from policies.registry import OwnClass, PolicyServer, policy_json
 from settings.code_source import reference_of
@@ -38,12 +38,13 @@ _IN_OTHER_WORDS: tuple[Place, ...] = (
 
 def in_plain_words(arm: Arm, model: JsonObject) -> Arm:
     """`arm`, with one word for what can be said in several; itself where it has no other. model: that of its jobs."""
-    language = ReconVLAConfig.from_dict(model).language
+    language = cast(JsonObject, model["language"])
+    layers, heads = cast(int, language["layers"]), cast(int, language["heads"])
     config = arm.config.model_copy(update={"gaze": _plain_gaze(arm.config.gaze)})
     judged = arm.judged.model_copy(
         update={
             "gaze": _plain_gaze(arm.judged.gaze),
-            "attention": _plain_attention(arm.judged.attention, language.layers, language.heads),
+            "attention": _plain_attention(arm.judged.attention, layers, heads),
         }
     )
     if (config.gaze, judged.gaze, judged.attention) == (
@@ -124,10 +125,15 @@ def check_distinct(meant: Mapping[str, Sequence[str]], there: Collection[str]) -
             )
 
 
-def check_needed(config: AblationConfig, arms: Iterable[Arm], keys: Callable[[Arm], Sequence[str]]) -> None:
+def check_needed(
+    config: AblationConfig,
+    arms: Iterable[Arm],
+    own: Mapping[str, Sequence[str]],
+    keys: Callable[[Arm], Sequence[str]],
+) -> None:
     """Raises ChangesNothing for a setting of one of the arms without which its jobs would be the same.
 
-    keys: those of an arm's jobs, in plain words.
+    own: by arm the keys of the jobs of its first seed, in plain words; keys: those that an arm would have.
     """
     known: dict[str, Sequence[str]] = {}
 
@@ -145,7 +151,7 @@ def check_needed(config: AblationConfig, arms: Iterable[Arm], keys: Callable[[Ar
                 continue
             same = False
             with suppress(InvalidInput, EnvironmentLacks):  # it cannot be left out
-                same = keys_of(less) == keys_of(arm)
+                same = list(keys_of(less)) == list(own[arm.name])
             if same:
                 raise nothing_by(arm.name, place, "this arm: its jobs are the same without it")
 

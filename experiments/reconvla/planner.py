@@ -43,7 +43,7 @@ from experiments.reconvla.model_plan import (
 )
 from experiments.reconvla.planning import fetched_first
 from experiments.reconvla.rows import row_shards
-from experiments.reconvla.sections import Backbones, Data, Gaze, Training
+from experiments.reconvla.sections import Backbones, Data, Gaze, Method, Training
 from models.spec import Folder, ModelSpec
 from settings.own_code import admitted_in
 from settings.uncollected import uncollected
@@ -77,6 +77,7 @@ class Planner:
         self._data: dict[tuple[Data, Gaze, bool], DataJobs] = {}
         self._recordings: dict[tuple[str | None, Reading], Recording] = {}
         self._folders: dict[Backbones, dict[str, Folder]] = {}
+        self._models: dict[tuple[str, Method, float, tuple[str, ...]], ModelSpec] = {}
         self._shards: list[tuple[AblationConfig, ListOfSequences | None, list[ClosedLoopSpec]]] = []
 
     @uncollected()
@@ -185,7 +186,10 @@ class Planner:
         new = [arm for arm in arms if arm.name not in self._there]
         for arm in new:
             check_new(arm)
-        check_needed(config, new, lambda arm: self._tried(self._in_plain_words(arm), config.all_seeds[:1]))
+        own = {name: keys[: len(keys) // max(len(config.seeds_of(name)), 1)] for name, keys in meant.items()}
+        check_needed(
+            config, new, own, lambda arm: self._tried(self._in_plain_words(arm), config.all_seeds[:1])
+        )
 
     def _in_plain_words(self, arm: Arm) -> Arm:
         return in_plain_words(arm, self._model(arm, arm.config.training).config)
@@ -385,7 +389,11 @@ class Planner:
                 f"{stage}.reconstruction_weight: with 0 nothing is reconstructed; an arm without it has "
                 "method.reconstruction: none"
             )
-        return planned_model(model, self._folders[model.backbones], arm.method, weight, phrases)
+        asked = model.model_dump_json(), arm.method, weight, tuple(phrases)
+        if asked not in self._models:
+            folders = self._folders[model.backbones]
+            self._models[asked] = planned_model(model, folders, arm.method, weight, phrases)
+        return self._models[asked]
 
 
 @contextmanager
