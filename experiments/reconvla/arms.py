@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig, ArmEntry
-from experiments.reconvla.idle_settings import Place, check_meaning, check_read, within
+from experiments.reconvla.idle_settings import Place, check_meaning, check_override, check_read, within
 from experiments.reconvla.sections import Method, Section
 from settings.documents import parse_yaml
 from settings.overlays import merge, nested
@@ -89,6 +89,7 @@ def arm_of(config: AblationConfig, name: str) -> Arm:
 def check_new(arm: Arm) -> None:
     """Raises ChangesNothing for what would be a row of its own and nothing else; see `idle_settings.check_read`."""
     check_read(arm.name, arm.config, arm.judged, arm.said, arm.own)
+    check_override(arm.config)
 
 
 def without_each(config: AblationConfig, name: str) -> Iterator[tuple[Place, Arm]]:

@@ -30,6 +30,13 @@ _HOW = (
     ("gaze", "python"),
 )  # fmt: skip
 
+#: Of the model's configuration what settings of their own decide, and more with it.
+_SAID_ELSEWHERE = {
+    "size": "model.size",
+    "grounding": "method.grounding",
+    "official_compat": "model.official_compat",
+}
+
 #: Is seen in films only.
 _SHOWN_LOOKS = ("evaluation", "video_attention")
 
@@ -103,6 +110,13 @@ def check_read(
             f"arms.{name}.set: {'.'.join(own[0])} makes no row: {because}, so this would be its base again",
             because,
         )
+
+
+def check_override(config: AblationConfig) -> None:
+    """Raises ConfigError for a part of the model that a setting of its own decides. Asked of new ablations too."""
+    for key, setting in _SAID_ELSEWHERE.items():
+        if key in config.model.override:
+            raise ConfigError(f"model.override.{key}: {setting} says it, and jobs follow that; set it there")
 
 
 def nothing_by(name: str, place: Place, of_what: str) -> ChangesNothing:

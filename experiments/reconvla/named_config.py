@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of, check_names, check_new, with_bases
 from experiments.reconvla.config import MOST_ROWS, OF_ALL, AblationConfig, ArmEntry, PolicyRow
+from experiments.reconvla.idle_settings import check_override
 from experiments.reconvla.own_classes import with_digests
 from experiments.reconvla.row_names import check_told_apart, tidied
 from experiments.reconvla.vary import axes_of, varied
@@ -109,6 +110,7 @@ def load_config(
             config = config.model_copy(update={"arms": rows})
         check_names(config)
         arms = arms_of(config)
+        check_override(config)
         for arm in arms:
             check_new(arm)
         if config.adaptive is not None:
@@ -123,7 +125,7 @@ def load_config(
     except ConfigError as error:
         if str(error).startswith("--vary"):
             raise
-        entry = str(error).partition(":")[0]
+        entry = str(error).partition(": ")[0]  # names of rows have colons too
         place = _place_of(entry.split("."), written)
         raise ConfigError(_told(place, entry, str(error).removeprefix(f"{entry}: "))) from None
     except ValidationError as error:

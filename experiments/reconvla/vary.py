@@ -71,6 +71,10 @@ def varied(config: AblationConfig, axes: Sequence[Axis]) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     trained = {name: row and with_bases(row, config.trained) for name, row in config.trained.items()}
     config = config.model_copy(update={"arms": {**trained, **config.policies}})
+    if not config.trained:
+        raise ConfigError(
+            f"{axes[0].option} varies arms that are trained, and no row is: name one with --arms"
+        )
     idle: dict[int, dict[str, list[str]]] = {}  # of axes by their place: arms by why
     arms = [(name, _axes_for(config, name, axes, idle)) for name in config.trained]
     count = len(config.policies) + sum(prod(len(axis.values) for axis, _ in mine) for _, mine in arms)

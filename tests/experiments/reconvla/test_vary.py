@@ -100,6 +100,8 @@ def test_values_are_yaml() -> None:
         (["training.weight_decay=-0.0,0.0"], [], "--vary training.weight_decay: -0.0 and 0.0 come to the same"),
         (["training.learning_rate=1e309"], [], "--vary training.learning_rate: [0]: 1e309 is larger than any number"),
         (["training=1,2"], [], "training: it has entries of its own, so a mapping stands here (got 1)"),
+        (["training.lora={rnk: 2}"], [], "--vary: arms.lora={rnk:2}.set: unknown key 'training.lora.rnk'"),
+        (["model.override.size=x"], [], "model.override.size: model.size says it"),
         (["training={}"], [], "--vary training: {} names nothing that varies; say what, as in training.key=value"),
         (["training.steps=5", "training.steps=6"], [], "'training.steps' is given twice"),
         (["training.lora={rank: 3}", "training.lora.rank=6"], [], "'training.lora' is given twice"),
@@ -178,6 +180,14 @@ def test_lists_are_asked_for_with_brackets() -> None:
         "training_scenes=[B,C]",
     ]
     assert next(iter(config("training.lora=null,{rank: 2, alpha: 4}").arms)) == "lora=null", "no list"
+
+
+def test_rows_that_are_not_trained_are_not_varied() -> None:
+    chance = ("arms={recon: null, chance: {policy: {kind: random}}}",)
+    with pytest.raises(
+        ConfigError, match=r"^--vary training\.steps varies arms that are trained, and no row is"
+    ):
+        config("training.steps=3,4", overrides=chance, arms=["chance"])
 
 
 def test_looks_in_films_that_are_not_made_make_no_other_jobs() -> None:
