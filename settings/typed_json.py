@@ -76,7 +76,7 @@ def first_mistake(error: ValidationError, besides: frozenset[str] = frozenset())
 def reason_of(mistake: Mapping[str, Any]) -> str:
     """What one of pydantic's `errors` says, in bounds, without names of Python's and of classes of ours."""
     wanted = {
-        "model_type": "it has entries of its own, so a mapping stands here",
+        "model_type": "it has settings of its own, so a mapping stands here",
         "dataclass_type": "it has entries of its own, so a mapping stands here",
         "dict_type": "a mapping stands here",
         "mapping_type": "a mapping stands here",

@@ -211,7 +211,7 @@ def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
         ),
         ("{a: {base: recon, set: {pretraining.steps: 3}}}", "arms.a.set: pretraining.steps changes nothing in"),
         ("{a: {base: recon, set: {training.reconstruction_weight: 0}}}", "reconstruction_weight: with 0 nothing is"),
-        ("{a: {base: recon, set: {training: null}}}", "training: it has entries of its own, so a mapping stands here"),
+        ("{a: {base: recon, set: {training: null}}}", "training: it has settings of its own, so a mapping stands here"),
         ("{a: {base: recon, set: {training.lora: off}}}", "training.lora: null turns it off, and a mapping on"),
         ("{a: {base: recon, set: {steps: 3}}}", "did you mean training.steps or pretraining.steps?"),
         ("{a: {set: {evaluation.video_attention: true}}}", "video_attention changes nothing in an arm of whose"),
@@ -233,8 +233,8 @@ def test_the_place_that_wrote_an_arm_is_named(tmp_path: Path) -> None:
 
 def test_what_differs_in_a_row_is_shown_with_what_it_was() -> None:
     arms = (
-        "arms={off: {base: baseline, set: {training.early_stopping: null}}, "
-        "on: {base: baseline, set: {training.lora: {rank: 2}, training.early_stopping.frames: 3}}, "
+        "arms={less: {base: baseline, set: {training.early_stopping: null}}, "
+        "more: {base: baseline, set: {training.lora: {rank: 2}, training.early_stopping.frames: 3}}, "
         "chance: {policy: {kind: random, seed: 3}}, luck: {policy: {kind: random}}, "
         "served: {policy: {kind: http, url: 'http://127.0.0.1:9', chunk_steps: 3}}}"
     )
@@ -242,8 +242,8 @@ def test_what_differs_in_a_row_is_shown_with_what_it_was() -> None:
     rows = {str(row["name"]): row["differs"] for row in rows_of(load_config("smoke", None, said))}
     early = {"every_steps": 5, "frames": 64, "window": 3, "min_gain": 0.01}
     assert rows == {
-        "off": {"training.early_stopping": {"from": early, "to": None}},
-        "on": {
+        "less": {"training.early_stopping": {"from": early, "to": None}},
+        "more": {
             "training.lora": {"from": None, "to": {"rank": 2, "alpha": 32, "four_bit": False}},
             "training.early_stopping.frames": {"from": 64, "to": 3},
         },

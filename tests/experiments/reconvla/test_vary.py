@@ -99,7 +99,7 @@ def test_values_are_yaml() -> None:
         (["training.learning_rate=1e-3,.001"], [], "--vary training.learning_rate: 0.001 and 0.001 come to the same"),
         (["training.weight_decay=-0.0,0.0"], [], "--vary training.weight_decay: -0.0 and 0.0 come to the same"),
         (["training.learning_rate=1e309"], [], "--vary training.learning_rate: [0]: 1e309 is larger than any number"),
-        (["training=1,2"], [], "training: it has entries of its own, so a mapping stands here (got 1)"),
+        (["training=1,2"], [], "training: it has settings of its own, so a mapping stands here (got 1)"),
         (["training.lora={rnk: 2}"], [], "--vary: arms.lora={rnk:2}.set: unknown key 'training.lora.rnk'"),
         (["model.override.size=x"], [], "model.override.size: model.size says it"),
         (["training={}"], [], "--vary training: {} names nothing that varies; say what, as in training.key=value"),
