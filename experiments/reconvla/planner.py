@@ -41,6 +41,7 @@ from experiments.reconvla.model_plan import (
     planned_model,
     planned_stage,
 )
+from experiments.reconvla.plan_warnings import judged_on_trained, never_shown
 from experiments.reconvla.planning import fetched_first
 from experiments.reconvla.rows import row_shards
 from experiments.reconvla.sections import Backbones, Data, Gaze, Method, Training
@@ -160,8 +161,9 @@ class Planner:
         )
         self._book.add(REPORT, "report", report, needs)
         warnings = [f"not of {of}: {one}" for of, told in (left_out or {}).items() for one in told]
+        warnings += judged_on_trained({"": not_held_out, **by_row})
         if closed_loop:
-            warnings += _warnings(self._shards_of(None, config))
+            warnings += never_shown(self._shards_of(None, config))
         code = admitted_in(stored)
         jobs = self._book.jobs
         self._check_rows(arms, made)
@@ -405,9 +407,3 @@ def _of(arm: Arm) -> Iterator[None]:
         if arm.name in built_in() or str(error).startswith("arms."):
             raise
         raise type(error)(f"arms.{arm.name}: {error}") from None
-
-
-def _warnings(shards: Sequence[ClosedLoopSpec]) -> tuple[str, ...]:
-    """Which tasks are judged that no training demonstration shows."""
-    untrained = sorted({task for shard in shards for task in shard.untrained_tasks or ()})
-    return (f"data.tasks: no training demonstration shows {', '.join(untrained)}",) if untrained else ()
