@@ -13,6 +13,7 @@ from experiments.reconvla.evaluation_plan import KeptLists, ListOfSequences, lis
 from experiments.reconvla.row_names import named_as
 from experiments.reconvla.seeds import AdaptiveSeeds
 from policies.registry import policy_json
+from settings.code_source import reference_of
 from settings.differing import differing
 from settings.json_values import JsonObject
 from settings.names import tidy
@@ -192,15 +193,22 @@ def _meant(name: str, config: AblationConfig) -> dict[str, object]:
     }
 
 
+def _said(value: object, other: object) -> str:
+    """A class of the user's own with the beginning of its digest, as `plan` shows it; a section that is off. other:
+    what stands on the other side."""
+    if value is None and isinstance(other, Mapping):
+        return "off"
+    own = reference_of(value)
+    if own is None or own.digest is None:
+        return shown(value, 60)
+    return f"{own.label} (source {own.digest[:8]})"
+
+
 def _differ(found: Mapping[str, tuple[object, object]]) -> str:
     """found: what stands there and here, by key."""
     named = [
-        f"{cut(key, 100)} is {_told(there, here)} there and {_told(here, there)} here"
+        f"{cut(key, 100)} is {_said(there, here)} there and {_said(here, there)} here"
         for key, (there, here) in islice(found.items(), _MOST_SHOWN)
     ]
     more = len(found) - len(named)
     return "; ".join(named) + (f"; and {more} more" if more else "")
-
-
-def _told(value: object, other: object) -> str:
-    return "off" if value is None and isinstance(other, Mapping) else shown(value, 60)
