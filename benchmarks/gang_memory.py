@@ -52,7 +52,6 @@ from tasks.train.sharded import sharded_state, sharded_step
 _OVER = 1.15
 _MIB = 2**20
 _RESULT = Path(__file__).parent / "results" / "gang_memory.json"
-_SAVES = 3
 
 _LARGE = replace(
     TOY,
@@ -70,6 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ranks", default="2,4")
     parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--saves", type=int, default=3)
     parser.add_argument("--out", type=Path, default=_RESULT)
     parser.add_argument("--tiny", action="store_true", help="the toy: shows that it runs")
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
@@ -77,7 +77,9 @@ def main() -> None:
     arguments = parser.parse_args()
     config = TOY if arguments.tiny else _LARGE
     if arguments.rank is not None:
-        _rank(config, arguments.folder, arguments.rank, int(arguments.ranks), arguments.steps)
+        _rank(
+            config, arguments.folder, arguments.rank, int(arguments.ranks), arguments.steps, arguments.saves
+        )
         return
     document: dict[str, Any] = {"model": _sizes(config), "by_ranks": {}}
     for ranks in map(int, arguments.ranks.split(",")):
@@ -154,7 +156,7 @@ def _judged(config: ReconVLAConfig, ranks: int, told: list[dict[str, Any]]) -> d
     }
 
 
-def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: int) -> None:
+def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: int, saves: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
     mesh, cpu, settings = init_device_mesh("cpu", (ranks,)), torch.device("cpu"), _settings(ranks)
@@ -188,7 +190,7 @@ def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: in
             shutil.rmtree(folder / "inline")
             shutil.rmtree(beside)
 
-    for number in range(_SAVES):
+    for number in range(saves):
         save(number)
     told = {
         "loading_mib": round(loading / _MIB, 1),
