@@ -45,12 +45,14 @@ from models.weights import write_weights
 from settings.typed_json import from_json
 from tasks.specs import TrainingSpec
 from tasks.train.batches import Counted, count_labels
+from tasks.train.gang.room import prepare_memory
 from tasks.train.gang.saving import ShardWriter
 from tasks.train.sharded import sharded_state, sharded_step
 
 #: Of the bound: what a rank may have above what its tensors take.
 _OVER = 1.15
 _MIB = 2**20
+_SAVES = 3
 _RESULT = Path(__file__).parent / "results" / "gang_memory.json"
 
 _LARGE = replace(
@@ -69,7 +71,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ranks", default="2,4")
     parser.add_argument("--steps", type=int, default=2)
-    parser.add_argument("--saves", type=int, default=3)
     parser.add_argument("--out", type=Path, default=_RESULT)
     parser.add_argument("--tiny", action="store_true", help="the toy: shows that it runs")
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
@@ -77,9 +78,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = TOY if arguments.tiny else _LARGE
     if arguments.rank is not None:
-        _rank(
-            config, arguments.folder, arguments.rank, int(arguments.ranks), arguments.steps, arguments.saves
-        )
+        _rank(config, arguments.folder, arguments.rank, int(arguments.ranks), arguments.steps)
         return
     document: dict[str, Any] = {"model": _sizes(config), "by_ranks": {}}
     for ranks in map(int, arguments.ranks.split(",")):
@@ -156,7 +155,7 @@ def _judged(config: ReconVLAConfig, ranks: int, told: list[dict[str, Any]]) -> d
     }
 
 
-def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: int, saves: int) -> None:
+def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
     mesh, cpu, settings = init_device_mesh("cpu", (ranks,)), torch.device("cpu"), _settings(ranks)
@@ -164,6 +163,7 @@ def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: in
     batch = made_up_batch(config, positions, 1)
     draws = draw_noise(config, 1, torch.Generator().manual_seed(0))
     own = [Counted(batch, draws, count_labels(batch), 1)]
+    prepare_memory(config)
     dist.barrier()
     before = _resident("VmRSS", anew=True)
     state = sharded_state(config, open_file(folder / "weights.safetensors"), settings, mesh, cpu, "made up")
@@ -190,7 +190,7 @@ def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: in
             shutil.rmtree(folder / "inline")
             shutil.rmtree(beside)
 
-    for number in range(saves):
+    for number in range(_SAVES):
         save(number)
     told = {
         "loading_mib": round(loading / _MIB, 1),

@@ -34,7 +34,7 @@ from trials import REPOSITORY, RESULTS, keep
 
 RANKS, TURNS = (2, 4), 4
 #: Relative, of losses; and of weights the norm of their difference as a share of what training moved them.
-LOSSES, WEIGHTS = {"fp32": 1e-4, "bf16": 1e-2}, {"fp32": 1e-2, "bf16": 0.15}
+LOSSES, WEIGHTS = {"fp32": 1e-6, "bf16": 1e-3}, {"fp32": 1e-4, "bf16": 0.1}
 
 
 def main() -> int:
