@@ -42,21 +42,29 @@ lint: $(DEV_STAMP)
 # Bytecode is made of what is imported, when it is imported: making it of all that is installed takes two minutes.
 # Processes must be let to: else each would compile torch for itself.
 export PYTHONDONTWRITEBYTECODE :=
-INSTALL := $(RUN) -m pip install --quiet --no-compile
+# On a terminal pip shows what it fetches; a log gets the lines below alone.
+INSTALL := @test -t 1 || quiet=--quiet; $(RUN) -m pip install --no-compile $$quiet
+KNOWN := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 12) or sys.exit( \
+	"Baton needs Python 3.10, 3.11 or 3.12, and $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v)
 
+# An environment whose making was broken off has no pip.
 $(TORCH_STAMP):
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@test -x $(RUN) || $(PYTHON) -c '$(KNOWN)'
+	@$(RUN) -m pip --version >/dev/null 2>&1 || { echo "Making $(VENV) with $(PYTHON) ..." && $(PYTHON) -m venv $(VENV); }
 	$(INSTALL) --upgrade 'pip>=25' || true  # an old one takes three times as long to choose versions
+	@echo "Installing PyTorch: the largest part, gigabytes where it is the build for GPUs. Minutes, the first time only."
 	$(INSTALL) $(TORCH)
-	touch $@
+	@touch $@
 
 $(STAMP): $(TORCH_STAMP) pyproject.toml
+	@echo "Installing Baton and its other libraries: a minute or two where the packages are near ..."
 	$(INSTALL) -c constraints.txt -e .
-	touch $@
+	@touch $@
 
 $(DEV_STAMP): $(TORCH_STAMP) pyproject.toml
+	@echo "Installing Baton, its other libraries and what its tests need: a minute or two where the packages are near ..."
 	$(INSTALL) -c constraints.txt -e '.[dev,vae,qlora]'
-	touch $(STAMP) $@
+	@touch $(STAMP) $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -22,7 +22,7 @@ import torch
 from benchmarks.machine import describe
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer, IdArray
 from models.batches import Batch
-from models.generation import greedy_tokens, prompt_batch
+from models.generation import plain_tokens, prompt_batch
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
 from models.sizes import SIZES, config_of_size
@@ -34,7 +34,7 @@ _INSTRUCTION = "pull the handle to open the drawer"
 
 @torch.inference_mode()
 def without_cache(model: ReconVLA, batch: Batch, count: int) -> IdArray:
-    """The same tokens as `greedy_tokens`, for a batch without padding."""
+    """The same tokens as `plain_tokens`, for a batch without padding."""
     embeddings = model.embed(batch.input_ids, batch.images)
     tokens: list[torch.Tensor] = []
     for _ in range(count):
@@ -71,7 +71,7 @@ def main() -> None:
     states = [prompts.prompt(_INSTRUCTION, random.normal(size=15)) for _ in images]
     batch = prompt_batch(model, images, states)
     ways: dict[str, Callable[[ReconVLA, Batch, int], IdArray]] = {
-        "cache": greedy_tokens,
+        "cache": plain_tokens,
         "no cache": without_cache,
     }
     answers = {name: way(model, batch, config.action_tokens) for name, way in ways.items()}

@@ -126,6 +126,10 @@ def _notes_on_frames(split: CalvinSplit, annotated: np.ndarray, on_disk: np.ndar
     count, first = _missing(split.recorded, np.union1d(on_disk, annotated))
     if count:
         yield f"{count} frames of recorded episodes are missing (first: {first}); no demonstration needs them"
+    bare = _missing(split.recorded, annotated)[0] - count
+    if bare:
+        whole = sum(end - start + 1 for start, end in split.recorded)
+        yield f"{bare} of {whole} frames of recorded episodes have no annotation; they are not used"
 
 
 def _notes_on_language(split: CalvinSplit) -> Iterator[str]:

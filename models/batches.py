@@ -67,6 +67,11 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
+    def filled(self, rows: int) -> Batch:
+        """With so many rows, those beyond its own like the first."""
+        more = rows - len(self)
+        return self._each(lambda tensor: torch.cat([tensor, tensor[:1].expand(more, *tensor.shape[1:])]))
+
     def pinned(self) -> Batch:
         """In page-locked memory, from where a GPU copies while it computes."""
         return self._each(Tensor.pin_memory)

@@ -16,6 +16,7 @@ from models.finite import check_finite_steps
 from models.images import Picture
 from models.prompt import IGNORED_LABEL
 from models.reconvla import ReconVLA
+from models.short_decoding import few_operations, short_tokens
 from models.token_choice import TokenChoice
 from models.windows import cache_of, cached_mask
 
@@ -59,11 +60,13 @@ def generate_actions(
     constrained: bool = False,
     length: int | None = None,
     crops: Sequence[Picture | None] | None = None,
+    rows: int | None = None,
 ) -> ActionChunks:
     """One chunk per (picture, prompt), and picture of the gaze region where the prompt has a place for one.
 
     Greedy over the whole vocabulary, as the official server decodes; `constrained` considers action tokens
-    only. `tokenizer` defaults to uniform bins at the model's vocabulary; `length` is `prompt_batch`'s.
+    only. `tokenizer` defaults to uniform bins at the model's vocabulary; `length` is `prompt_batch`'s,
+    `rows` is `greedy_tokens`'s.
     Raises InvalidInput for pictures or prompts that do not fit the model, NotFinite as `greedy_tokens` does.
     """
     tokenizer = tokenizer or ActionTokenizer(model.config.language.action_vocab_size)
@@ -72,6 +75,7 @@ def generate_actions(
         prompt_batch(model, images, prompts, length, crops),
         count=model.config.answer_tokens,
         allowed=range(tokenizer.first_id, tokenizer.vocab_size) if constrained else None,
+        rows=rows,
     )
     shape = (len(ids), model.config.chunk_steps, model.config.action_dims)
     said = model.config.box_tokens
@@ -83,12 +87,26 @@ def generate_actions(
 
 
 @torch.inference_mode()
-def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | None = None) -> IdArray:
+def greedy_tokens(
+    model: ReconVLA, batch: Batch, count: int, allowed: range | None = None, rows: int | None = None
+) -> IdArray:
     """The `count` most likely next tokens, one after the other: (B, count). `allowed` limits the choice, and so do the
-    rules of the folder that the model is from (`generation_rules`).
+    rules of the folder that the model is from (`generation_rules`). The order of sums is that of a batch of `rows`,
+    whatever its own number is.
 
     Raises NotFinite where any logit of any token is NaN or infinite, also one that `allowed` leaves out.
     """
+    if few_operations(model):
+        chosen = short_tokens(model, batch, count, allowed)
+        if chosen is not None:
+            return chosen.numpy()
+    full = batch if rows is None else batch.filled(rows)
+    return plain_tokens(model, full, count, allowed)[: len(batch)]
+
+
+@torch.inference_mode()
+def plain_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | None = None) -> IdArray:
+    """What `greedy_tokens` gives, by the library's own modules, for any model."""
     language = model.language_model
     lengths = batch.attention_mask.sum(dim=1)  # (B,)
     choice = TokenChoice(model.config.generation, lengths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from errors import InvalidInput, WeightsMissing
@@ -13,6 +14,8 @@ from settings.pickled_weights import how_to_convert
 from settings.shown import shown
 
 AUTOENCODER_FILE = "diffusion_pytorch_model.safetensors"
+#: What diffusers first called the layers of an autoencoder's attention, and reads as what it calls them now.
+_FIRST_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
 def vision_weights(config: ReconVLAConfig, folder: Path) -> WeightFiles:
@@ -41,7 +44,15 @@ def autoencoder_weights(config: ReconVLAConfig, folder: Path) -> WeightFiles:
     if config.latents.autoencoder is None:
         raise InvalidInput(f"model size {shown(config.size)} reconstructs without an autoencoder")
     files = _open(folder, AUTOENCODER_FILE, "autoencoder")
-    return files.renamed(lambda name: f"latents.autoencoder.{name}")
+    return files.renamed(lambda name: f"latents.autoencoder.{_as_now(name)}")
+
+
+def _as_now(name: str) -> str:
+    return re.sub(
+        r"(?<=\.attentions\.)(\d+)\.(query|key|value|proj_attn)(?=\.)",
+        lambda found: f"{found[1]}.{_FIRST_NAMES[found[2]]}",
+        name,
+    )
 
 
 def _open(folder: Path, file: str, what: str) -> WeightFiles:

@@ -31,8 +31,8 @@ OFFICIAL_SERVER_STATIC_ROWS = 167
 class ReconVLAPolicy:
     """A checkpoint of ours, greedy, all five actions executed open loop (official code, R2).
 
-    Prompts are padded to a multiple of LENGTH_STEP and batches filled up to one size, so that the order in
-    which numbers are summed depends on the query alone. Where a row's bits depend on its place in a batch all
+    Prompts are padded to a multiple of LENGTH_STEP and batches filled up to one size where the order of sums can
+    decide a token, so that it depends on the query alone. Where a row's bits depend on its place in a batch all
     the same (the model is tried once per shape), queries of that shape are answered one by one.
     """
 
@@ -93,20 +93,19 @@ class ReconVLAPolicy:
         return maps
 
     def _generate(self, questions: list[Question], length: int, batch: int) -> list[np.ndarray]:
-        """Up to `batch` rows; empty ones repeat the first."""
-        count = len(questions)
-        full = questions + questions[:1] * (batch - count)
+        """Of up to `batch` rows."""
         chunks = generate_actions(
             self._model,
-            [question.image for question in full],
-            [question.prompt for question in full],
+            [question.image for question in questions],
+            [question.prompt for question in questions],
             constrained=self._constrained,
             length=length,
-            crops=[question.crop for question in full],
+            crops=[question.crop for question in questions],
+            rows=batch,
         )
-        self.counts[OUTSIDE] += int(chunks.outside[:count].sum())
-        self.counts[ANSWERED] += chunks.token_ids[:count].size
-        return list(chunks.actions[:count])
+        self.counts[OUTSIDE] += int(chunks.outside.sum())
+        self.counts[ANSWERED] += chunks.token_ids.size
+        return list(chunks.actions)
 
     def _region(self, query: Query) -> Picture | NoTarget | None:
         """What the model is shown besides the views; None for one that is shown no region."""

@@ -121,6 +121,20 @@ class AblationConfig(Section):
     attention: Attention = Attention()
     comparison: Comparison = Comparison()
 
+    @field_validator("arms", mode="before")
+    @classmethod
+    def _as_written(cls, arms: object) -> object:
+        for name in arms if isinstance(arms, (Mapping, list, tuple)) else ():
+            if isinstance(name, Mapping):
+                told = {"entry": "arms"}
+                message = "{entry}: rows that set something are a mapping, {heavy: {base: recon, set: {...}}}"
+                raise PydanticCustomError(OF_ALL, message, told)
+            if isinstance(arms, Mapping) and not isinstance(name, str):
+                told = {"entry": "arms", "name": "null" if name is None else str(name).lower()}
+                message = "{entry}: a row is called {name}, as YAML reads it; put its name in quotes"
+                raise PydanticCustomError(OF_ALL, message, told)
+        return arms
+
     @field_validator("arms")
     @classmethod
     def _judgeable(cls, arms: Rows) -> Rows:

@@ -112,6 +112,20 @@ def test_each_fault_is_one_sentence(folder: Path, damage: Callable[[Path], None]
     assert len(problems) == 1
 
 
+def test_recorded_frames_without_an_annotation_are_counted(folder: Path) -> None:
+    """As after an annotator that ended early: what is annotated is used."""
+    assert not any("no annotation" in note for note in findings(folder).notes)
+
+    file = folder / "lang_annotations" / "auto_lang_ann.npy"
+    content = np.load(file, allow_pickle=True).item()
+    content["info"]["indx"] = content["info"]["indx"][:-1]
+    content["language"] = {name: values[:-1] for name, values in content["language"].items()}
+    np.save(file, np.array(content, dtype=object), allow_pickle=True)
+    found = findings(folder)
+    assert found.problems == ()
+    assert "6 of 12 frames of recorded episodes have no annotation; they are not used" in found.notes
+
+
 def test_stray_frames_are_noted_not_used(folder: Path) -> None:
     (folder / "episode_0000002.npz").write_bytes((folder / FRAME).read_bytes())
     (folder / "episode_of_nothing.npz").write_bytes(b"")

@@ -15,7 +15,7 @@ from models.attention import action_attention
 from models.batches import Sample, collate
 from models.finite import check_finite_steps, precision_of
 from models.four_bit import pack_blocks
-from models.generation import generate_actions, greedy_tokens, prompt_batch
+from models.generation import generate_actions, plain_tokens, prompt_batch
 from models.prompt import PromptBuilder
 from models.reconstruction import reconstruct
 from models.reconvla import ReconVLA
@@ -73,7 +73,7 @@ def test_the_row_and_the_token_are_named(
 
     monkeypatch.setattr(model.language_model.model, "forward", overflowing)
     with pytest.raises(NotFinite, match=f"row 2 of 3, token {token} of 12"):
-        greedy_tokens(model, prompt_batch(model, images, texts), 12)
+        plain_tokens(model, prompt_batch(model, images, texts), 12)
 
 
 def test_half_precision_overflows_where_whole_numbers_do_not(model: ReconVLA, requests) -> None:

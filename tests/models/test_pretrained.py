@@ -62,6 +62,30 @@ def test_autoencoder(config: ReconVLAConfig, tmp_path: Path) -> None:
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.latents.state_dict().items())
 
 
+def test_an_autoencoder_published_with_the_first_names_of_its_attention(
+    config: ReconVLAConfig, tmp_path: Path
+) -> None:
+    """As Stable Diffusion's: diffusers still reads them."""
+    pytest.importorskip("diffusers", reason="needs the extra `vae`")
+    shape = AutoencoderConfig((8, 8, 8), layers_per_block=1, norm_groups=4, middle_attention=True)
+    latents = LatentConfig(channels=4, cell=4, scale=0.5, shift=0.1, autoencoder=shape)
+    whole = dataclasses.replace(config, latents=latents)
+    made = ReconVLA(whole, 1)
+    assert made.latents is not None
+    made.latents.autoencoder.save_pretrained(tmp_path)
+    file, first = tmp_path / "diffusion_pytorch_model.safetensors", {}
+    for name, tensor in dict(open_weights(tmp_path, file.name)).items():
+        for now, then in (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn")):
+            name = name.replace(f".attentions.0.{now}.", f".attentions.0.{then}.")
+        first[name] = tensor
+    assert sum("query" in name or "proj_attn" in name for name in first) == 8  # of encoder and decoder
+    write_weights(first, file)
+    read = assemble(whole, 0, {"autoencoder": tmp_path}).latents
+    theirs = made.latents.state_dict()
+    assert read is not None
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in read.state_dict().items())
+
+
 def test_parts_that_are_not_given_are_those_of_a_fresh_model(model: ReconVLA, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "whole")
     build_vision_tower(model.config.vision).save_pretrained(tmp_path / "vision")

@@ -98,6 +98,24 @@ def test_a_policy_and_a_simulator_count_by_their_source_and_options(tmp_path: Pa
     assert not first & keys(simulator=SIMULATOR + "\n")
 
 
+def test_of_a_link_it_lies_beside_the_link_or_else_beside_the_file(tmp_path: Path) -> None:
+    file, link = tmp_path / "target", tmp_path / "links"
+    file.mkdir(), link.mkdir()
+    (file / "mine.yaml").write_text("gaze: {detector: 'det:Mine'}\n")
+    (link / "mine.yaml").symlink_to("../target/mine.yaml")
+
+    def found() -> str | None:
+        reference = reference_of(load_config("smoke", link / "mine.yaml").gaze.detector)
+        return reference and reference.digest
+
+    with pytest.raises(ConfigError, match=f"there is no det.py in {link}, where det:Mine would be"):
+        found()
+    write(file, DETECTOR, "det")
+    of_file = found()
+    write(link, f"{DETECTOR}\n# another\n", "det")
+    assert None not in (of_file, found()) and of_file != found()
+
+
 def test_with_set_alone_it_lies_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, DETECTOR)

@@ -44,6 +44,22 @@ def test_rows_bases_and_titles(tmp_path: Path) -> None:
     assert isinstance(three, ArmEntry) and three.set == {"gaze.weights": "1e3", "training.steps": 20.0}
 
 
+@pytest.mark.parametrize("name", ["on", "No", "null", "~"])
+def test_a_row_s_name_that_is_a_truth_in_yaml_is_told_to_be_quoted(name: str, tmp_path: Path) -> None:
+    row = "{base: recon, set: {training.steps: 21}}"
+    with pytest.raises(ConfigError, match=r"mine\.yaml(: arms|, line 2).*(quotes|~ is null)"):
+        loaded(tmp_path, f"arms:\n  {name}: {row}\n")
+    assert list(loaded(tmp_path, f"arms:\n  '{name}': {row}\n").arms) == [name]
+
+
+@pytest.mark.parametrize(
+    "rows", ["[baseline, {heavy: {base: recon}}]", "[{name: heavy, base: recon}]", "[{recon: null}]"]
+)
+def test_rows_that_set_something_are_no_list(rows: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mine\.yaml: arms: .* a mapping, \{heavy: \{base: recon"):
+        loaded(tmp_path, f"arms: {rows}\n")
+
+
 def test_what_a_policy_is_told_by_name(tmp_path: Path) -> None:
     """Every text of any kind of policy, as their classes have it."""
     rows = "arms:\n  a: {policy: {kind: folder, folder: 1e3, detector: 012, precision: 16}}\n"
