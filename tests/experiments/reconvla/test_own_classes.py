@@ -12,6 +12,7 @@ from db.plans import Plan
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of
 from experiments.reconvla.config import AblationConfig
+from experiments.reconvla.growth import grown
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.own_classes import named_in
 from experiments.reconvla.planner import Planner
@@ -81,6 +82,18 @@ def test_a_changed_source_changes_what_depends_on_it_and_nothing_else(tmp_path: 
     )
     write(tmp_path, DETECTOR)
     assert kept(before, plan_of(tmp_path, values)) == {job.kind for job in before.jobs}
+
+
+def test_a_changed_source_is_told_as_that_where_an_ablation_would_grow(tmp_path: Path) -> None:
+    values: dict[str, object] = {"arms": ["recon"], "gaze": {"detector": "mine:Mine"}}
+    write(tmp_path, DETECTOR)
+    there = config_of(tmp_path, values)
+    write(tmp_path, DETECTOR.replace("0.9", "0.8"))
+    asked = config_of(tmp_path, values)
+    before, after = (str(reference_of(one.gaze.detector)).partition("@")[2][:8] for one in (there, asked))
+    says = f"^gaze.detector is mine:Mine .source {before}. there and mine:Mine .source {after}. here$"
+    with pytest.raises(ConfigError, match=says):
+        grown(there, asked)
 
 
 def test_a_policy_and_a_simulator_count_by_their_source_and_options(tmp_path: Path) -> None:
