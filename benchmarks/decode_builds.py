@@ -11,43 +11,80 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import statistics
+import subprocess
+import sys
 import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.builds import older_tree, pairs_of, ratio_of, said_in
+from benchmarks.builds import ROOT, older_tree, pairs_of, ratio_of
 from benchmarks.machine import describe
 from benchmarks.trained_toy import Toy, trained_toy
 
 _RESULT = Path(__file__).parent / "results" / "decode_builds.json"
 
-#: Of one build: words are the checkpoint's folder, the questions, rows of a batch, batches that are timed.
+#: A process of one build: words are the checkpoint's folder and the questions. It measures once for each line that it
+#: reads: rows of a batch, batches that are timed.
 _MEASURE = """
 import hashlib, json, resource, sys, time
 import numpy as np, torch
 from models.generation import generate_actions
 from models.reconvla import ReconVLA
-folder, questions, rows, batches = sys.argv[1], np.load(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+folder, questions = sys.argv[1], np.load(sys.argv[2])
 torch.set_num_threads(1)
 model = ReconVLA.from_pretrained(folder).eval()
 images, prompts, ends = (questions[name] for name in ("images", "prompts", "ends"))
-seconds, digest = [], hashlib.sha256()
-for number in range(batches + 2):
-    chosen = [(number * rows + row) % len(images) for row in range(rows)]
-    asked = [prompts[row, : ends[row]] for row in chosen]
-    began, spent = time.perf_counter(), time.process_time()
-    made = generate_actions(model, [images[row] for row in chosen], asked, length=int(questions["length"]))
-    if number > 1:  # the first ones warm up
-        seconds.append((time.perf_counter() - began, time.process_time() - spent))
-    digest.update(made.token_ids.tobytes())
-wall, cpu = np.median(seconds, axis=0)
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-figures = {"ms": wall * 1000, "cpu_ms": cpu * 1000, "memory_mib": memory, "tokens": digest.hexdigest()}
-print("figure", json.dumps(figures))
+for line in sys.stdin:
+    rows, batches = map(int, line.split())
+    seconds, digest = [], hashlib.sha256()
+    for number in range(batches + 2):
+        chosen = [(number * rows + row) % len(images) for row in range(rows)]
+        asked = [prompts[row, : ends[row]] for row in chosen]
+        began, spent = time.perf_counter(), time.process_time()
+        made = generate_actions(model, [images[row] for row in chosen], asked, length=int(questions["length"]))
+        if number > 1:  # the first ones warm up
+            seconds.append((time.perf_counter() - began, time.process_time() - spent))
+        digest.update(made.token_ids.tobytes())
+    wall, cpu = np.median(seconds, axis=0)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures = {"ms": wall * 1000, "cpu_ms": cpu * 1000, "memory_mib": memory, "tokens": digest.hexdigest()}
+    print("figure", json.dumps(figures), flush=True)
 """
+
+
+class _Build:
+    """A process of the build in `tree`, until the end of the `with` block."""
+
+    def __init__(self, tree: Path, toy: Toy) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _MEASURE, str(toy.model), str(toy.questions)],
+            cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __enter__(self) -> _Build:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def measured(self, rows: int, batches: int) -> dict[str, Any]:
+        """Raises RuntimeError where the process ends."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(rows, max(batches, 1), file=self._process.stdin, flush=True)
+        for line in self._process.stdout:
+            if line.startswith("figure "):
+                figures: dict[str, Any] = json.loads(line.removeprefix("figure "))
+                return figures
+        raise RuntimeError("a build ended before it had measured")
 
 
 def main() -> None:
@@ -64,10 +101,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="baton-bench-") as folder, older_tree(options.old) as old:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="baton-bench-"))
+        old = stack.enter_context(older_tree(options.old))
         toy = trained_toy(options.toy or Path(folder), options.preset, options.demonstrations, options.steps)
+        builds = {tree: stack.enter_context(_Build(tree, toy)) for tree in (old, ROOT)}
         for rows in (1, 8):
-            pairs = list(pairs_of(partial(_measured, toy, rows, options.chunks // rows), old, options.pairs))
+            measure = partial(_measured, builds, rows, options.chunks // rows)
+            pairs = list(pairs_of(measure, old, options.pairs))
             if len({pair[side]["tokens"] for pair in pairs for side in pair}) > 1:
                 raise SystemExit("the builds give different tokens")
             ratios = {
@@ -75,18 +116,18 @@ def main() -> None:
                 for name in ("ms", "cpu_ms", "memory_mib")
             }
             print(f"batch of {rows}: {ratios}", flush=True)
-            found[f"batch_{rows}"] = {"ratios": ratios, "pairs": pairs}
+            medians = {
+                side: round(statistics.median(pair[side]["cpu_ms"] for pair in pairs), 2) for side in pairs[0]
+            }
+            found[f"batch_{rows}"] = {"ratios": ratios, "median_cpu_ms": medians, "pairs": pairs}
     about = {"preset": options.preset, "steps": options.steps, "old": options.old, "threads": 1}
     document = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
     document[options.preset] = {**about, **found, "machine": describe()}
     options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def _measured(toy: Toy, rows: int, batches: int, tree: Path) -> dict[str, Any]:
-    figures: dict[str, Any] = json.loads(
-        said_in(tree, _MEASURE, str(toy.model), str(toy.questions), str(rows), str(max(batches, 1)))
-    )
-    return figures
+def _measured(builds: Mapping[Path, _Build], rows: int, batches: int, tree: Path) -> dict[str, Any]:
+    return builds[tree].measured(rows, batches)
 
 
 if __name__ == "__main__":

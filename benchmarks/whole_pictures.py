@@ -1,4 +1,4 @@
-"""The play table's pictures as plain renderings: what `PlayTable.observe` equals, and is quicker than."""
+"""The play table's pictures as PyBullet's plain renderings: what `PlayTable.observe` equals, and is quicker than."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from simulators.playtable.env import PlayTable
 
 
 def whole_pictures(sim: PlayTable) -> dict[str, np.ndarray]:
-    """`rgb_static` and `rgb_gripper` with every part drawn under the camera's own lens."""
+    """`rgb_static` and `rgb_gripper` of a table that was made with `bullet_draws`, with every part drawn under the
+    camera's own lens."""
     cameras = sim._cameras
     return {
         "rgb_static": cameras._static.picture(bounds=None, lamps=None, door_places=None).rgb,

@@ -1,4 +1,6 @@
-"""One picture of some demonstrations of a dataset: three frames of each, with number, task, scene and instruction."""
+"""One picture of some demonstrations of a dataset: three frames of each, with number, task, scene and instruction.
+
+Of a format whose episodes have numbers it is that one, as `data.validation_episodes` names it."""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.tasks import UNKNOWN_SCENE
 from calvin.scenes import scene_seen
-from calvin.split import Demonstration, Split
+from calvin.split import Demonstration, Numbering, Split
 from errors import DatasetError
 from settings.shown import cut, one_line
 
@@ -79,7 +81,8 @@ def _draw(
         frames.append(arrays)
         sheet.paste(Image.fromarray(arrays["rgb_static"]).resize((_SIDE - 1, _SIDE - 1)), (x, top))
     scene = one.scene if one.scene != UNKNOWN_SCENE else scene_seen(frames).scene
-    about = f"{one.index}  {one.task}  scene {scene}  frames {one.start}-{one.end}"
+    number = f"episode {split.number_of(one)}" if isinstance(split, Numbering) else str(one.index)
+    about = f"{number}  {one.task}  scene {scene}  frames {one.start}-{one.end}"
     draw.text((left, top + _SIDE + 2), cut(about, _LINE_CHARACTERS), _FAINT, _font(11))
     lines = textwrap.wrap(one_line(one.instruction), _LINE_CHARACTERS, max_lines=_LINES, placeholder=" ...")
     draw.multiline_text((left, top + _SIDE + 18), "\n".join(lines), _INK, _font(12))

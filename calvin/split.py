@@ -182,6 +182,14 @@ class LeavingOut(Protocol):
 
 
 @runtime_checkable
+class Numbering(Protocol):
+    """A split of a format whose episodes have numbers, by which settings name them."""
+
+    def number_of(self, demonstration: Demonstration) -> int:
+        """Of the whole dataset, and not of this split."""
+
+
+@runtime_checkable
 class Settling(Protocol):
     """A split of a format in which much is found out by looking at the whole."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +18,9 @@ from commands.place_type import PLACE, PLACE_TEXT
 from hub.names import is_hub_name
 from settings.streams import say
 from settings.typed import typed
+
+if TYPE_CHECKING:
+    from settings.home import Home
 
 
 @click.group("bundle", cls=Suggesting)
@@ -103,6 +108,19 @@ def _hub_names(value: object) -> Iterator[str]:
             yield from _hub_names(item)
 
 
+def _warn_of_names(home: Home) -> None:
+    """A bundle brings its ablations as they are called, also by what no ablation is called here."""
+    from db import naming, queries
+    from db.migrate import look_at_state
+
+    with closing(look_at_state(home)) as database:
+        rows = queries.ablation_rows(database)
+    for row in rows:
+        if wrong := naming.means_another(rows, row.name, row.id):
+            rename = typed(f"ablation rename {row.id} NEW", home)
+            say(f"warning: ablation {row.id}: {wrong}; call it otherwise: {rename}", error=True)
+
+
 @command.command("import")
 @home_option
 @click.argument("file", type=PLACE)
@@ -126,6 +144,7 @@ def import_command(
     home = resolve_home(context, home_path)
     with bytes_bar("importing") as on_bytes:
         taken = receive(home, file, time.time(), ForeignJobs(home.artifacts, policies), on_bytes)
+    _warn_of_names(home)
     for program in taken.left_out:
         say(
             f"warning: the bundle names the program {program}, which was left out: where jobs need one, name it by "

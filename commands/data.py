@@ -48,7 +48,7 @@ def check(folder: Path, split: str | None, as_json: bool, preview: Path | None, 
     """Read every annotated frame of DIR. Exit code 1 when something is wrong, 2 when DIR is no dataset."""
     from calvin.preview import contact_sheet
     from calvin.split import check_place, known_format, splits_at
-    from commands.data_check import notes_on_both, result_of, surveyed_split
+    from commands.data_check import notes_on_both, result_of, surveyed_split, told_once
     from commands.data_tables import print_overview, print_ranges
 
     if preview is not None:
@@ -81,7 +81,8 @@ def check(folder: Path, split: str | None, as_json: bool, preview: Path | None, 
     if as_json:
         say(json.dumps({"folder": str(folder), "sound": sound, "splits": results}))
     else:
-        for name, (result, overview) in checked.items():
+        opened_none = all(opened is None for opened, _ in surveyed.values())
+        for name, (result, overview) in told_once(checked, opened_none).items():
             say(f"{name}: {result['demonstrations']} demonstrations of {result['tasks']} tasks, "
                   f"{result['frames']} annotated frames, {len(result['problems'])} problems")  # fmt: skip
             for problem in result["problems"]:

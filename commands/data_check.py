@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from calvin.split import Reading, Split, annotated_frames, survey_split
 from commands.data_tables import as_json as overview_as_json
 from commands.dataset_options import with_progress
 from errors import DatasetError
+
+#: What is said of a split, and its tables.
+_Checked = tuple[dict[str, Any], Overview | None]
 
 
 def surveyed_split(folder: Path, split: str, reading: Reading) -> tuple[Split | None, list[str]]:
@@ -22,7 +26,7 @@ def surveyed_split(folder: Path, split: str, reading: Reading) -> tuple[Split | 
     return opened, list(map(str, faults))
 
 
-def result_of(opened: Split | None, faults: list[str]) -> tuple[dict[str, Any], Overview | None]:
+def result_of(opened: Split | None, faults: list[str]) -> _Checked:
     """What `data check` says of a split as JSON, and the same for its tables."""
     if opened is None:
         nothing = {"demonstrations": 0, "tasks": 0, "frames": 0}
@@ -39,6 +43,14 @@ def result_of(opened: Split | None, faults: list[str]) -> tuple[dict[str, Any], 
         "renderer": _renderer(opened),
         "table": None if overview is None else overview_as_json(overview),
     }, overview
+
+
+def told_once(checked: Mapping[str, _Checked], opened_none: bool) -> dict[str, _Checked]:
+    """By the names that are shown: of a dataset that cannot be opened both splits have the same to say."""
+    first, *others = checked.values()
+    if opened_none and all(result == first[0] for result, _ in others):
+        return {" and ".join(checked): first}
+    return dict(checked)
 
 
 def notes_on_both(trained: Split | None, held_out: Split | None) -> list[str]:

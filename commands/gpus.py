@@ -26,7 +26,8 @@ def devices_of(gpus: str | None, cpus: int | None) -> Devices:
     """`--gpus 0,1|0+1|all|none` and `--cpus N`; by default every GPU, and a CPU worker for each core left, as far as
     there is memory for them.
 
-    Commas separate workers, `+` the GPUs that one worker shares a batch over (`training.devices`). Numbers are those of
+    Commas separate workers, `+` the GPUs that one worker has for jobs of several (`training.devices`); such jobs get
+    those of several workers too. Numbers are those of
     `settings.gpus`; GPUs that CUDA_VISIBLE_DEVICES hides are left alone. Where no nvidia-smi can be asked numbers are
     for torch to judge (`need_gpus`). Raises InvalidInput, and EnvironmentLacks for GPUs that are hidden.
     """

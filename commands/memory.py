@@ -42,16 +42,18 @@ class Room:
     shared: bool = False
 
     def largest(self, devices: int) -> tuple[str, float] | None:
-        """(what it is called, GiB) of the most that each of so many devices of one worker has; None: nobody told, or no
-        worker has as many."""
+        """(what it is called, GiB) of the most that each of so many devices has; None: nobody told, or there are not as
+        many."""
         if not self.groups:
             memory = given.memory().total / _GIB / devices
             return ("this machine" if devices == 1 else f"each of {devices} ranks on this machine"), memory
-        fits = [group[:devices] for group in self.groups if len(group) >= devices]
-        told = [group for group in fits if all(gpu in self.gpu_bytes for gpu in group)]
-        if not told:
+        # A job of several gets those of any workers.
+        pool = sorted(
+            (self.gpu_bytes[gpu], gpu) for group in self.groups for gpu in group if gpu in self.gpu_bytes
+        )
+        if len(pool) < devices:
             return None
-        size, gpu = max(min((self.gpu_bytes[gpu], gpu) for gpu in group) for group in told)
+        size, gpu = pool[-devices]
         return f"GPU {gpu}", size / _GIB
 
 
@@ -98,9 +100,9 @@ def _misfit(job: Planned, spec: TrainSpec, room: Room) -> _Misfit | None:
     from tasks.train.needs import costs_of
 
     found, devices = room.largest(spec.training.devices), spec.training.devices
-    if found is None and (most := max(map(len, room.groups))) < devices:
-        asked = f"{job.label} asks for {devices} devices of one worker"
-        return _Misfit(f"{asked}, and the largest has {most}: nothing was compared", False)
+    if found is None and (most := sum(map(len, room.groups))) < devices:
+        asked = f"{job.label} asks for {devices} devices"
+        return _Misfit(f"{asked}, and the workers here have {most}: nothing was compared", False)
     if found is None:
         return _Misfit(f"{job.label}: no GPU told its memory, so nothing was compared with it", False)
     place, memory = found

@@ -74,7 +74,7 @@ def command(
     if not detach:
         shared = elsewhere(home.root).database is not None
         if stay.devices.gpus:  # on the processor any number of ranks is tried
-            _check_devices(config, max(map(len, stay.devices.gpus)), shared=shared)
+            _check_devices(config, stay.devices.together, shared=shared)
         room = memory.Room(stay.devices.gpus, need_gpus(stay.devices), shared)
         _check_threads(config)
     fresh = None if home.exists else propose(config, None)  # what cannot work makes no home
@@ -200,8 +200,8 @@ def _write_plan(
 
 
 def _check_devices(config: BaseModel, most: int, shared: bool) -> None:
-    """Jobs that want more GPUs than any worker of this session has (`most`) are refused where nobody else could
-    run them.
+    """Jobs that want more GPUs than the workers of this session have together (`most`) are refused where nobody else
+    could run them.
 
     shared: workers of other machines may be there, so it is only a warning.
     """
@@ -211,8 +211,8 @@ def _check_devices(config: BaseModel, most: int, shared: bool) -> None:
         if count <= most:
             continue
         sentence = (
-            f"{place} is {count}, but the workers of this session have {most} each at most:"
-            f" give one of them more with --gpus {'+'.join(map(str, range(count)))}"
+            f"{place} is {count}, but the workers of this session have {most} GPU{'s' * (most > 1)} together:"
+            f" give it more with --gpus {','.join(map(str, range(count)))}"
         )
         if not shared:
             raise ConfigError(sentence)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from commands.own_protocol import OwnProtocol, own_protocol
 from db import queries
+from db.absent import no_ablation
 from db.checkpoints import final_weights
 from db.engine import Database
 from db.migrate import look_at_state
+from db.naming import called_before
 from db.rows import AblationRow, RunRow
 from db.shared_store import open_store
 from errors import InvalidInput
@@ -89,6 +91,8 @@ def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow
     known = queries.ablation_rows(database)
     if wanted is None or not known:
         raise InvalidInput(f"no ablation was submitted in {home.root} yet")
+    if called_before(database, wanted):
+        raise InvalidInput(no_ablation(database, wanted))
     names = dict.fromkeys(row.name for row in known)
     raise InvalidInput(
         f"no ablation {shown(wanted)}{meant(wanted, names)} in {home.root}; there are: "

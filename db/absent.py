@@ -5,14 +5,20 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from db.engine import Database
+from db.naming import called_before
 from db.queries import ablation_rows
 from db.statements import job
-from settings.shown import shown
+from settings.shown import moment, shown
 from settings.suggestions import meant
 from settings.typed import typed
 
 
 def no_ablation(database: Database, wanted: str | int) -> str:
+    for row, until in called_before(database, str(wanted)):
+        return (
+            f"there is no ablation {shown(wanted)} in this home: ablation {row.id} was called so until {moment(until)} "
+            f"and is called {shown(row.name)} now"
+        )
     near = meant(str(wanted), {row.name for row in ablation_rows(database)})
     return f"there is no ablation {shown(wanted)}{near} in this home; `status` lists them"
 

@@ -12,7 +12,7 @@ from db import events
 from db.engine import Database
 from db.redaction import without_passwords
 from db.rows import read_rows
-from db.schema import Session, Worker
+from db.schema import Seat, Session, Worker
 from db.values import Progress
 from settings.clock import boot_name, steady
 from settings.processes import process_space, process_start
@@ -102,7 +102,7 @@ def session_end(db: Database, session_id: int | None) -> float | None:
 
 
 def join(db: Database, name: str, device: str, session_id: int | None, now: float) -> int:
-    """Register this process as a worker."""
+    """Register this process as a worker. In a session it takes the place of an earlier one of its name."""
     with db.write() as tx:
         worker_id: int = tx.execute(
             insert(Worker).returning(Worker.id),
@@ -121,6 +121,9 @@ def join(db: Database, name: str, device: str, session_id: int | None, now: floa
                 "steady_at": steady(),
             },
         ).scalar_one()
+        if session_id is not None:  # what is set aside is the device, whichever process has it
+            before = select(Worker.id).where(Worker.session_id == session_id, Worker.name == name)
+            tx.execute(update(Seat).where(Seat.worker_id.in_(before)).values(worker_id=worker_id))
         return worker_id
 
 

@@ -31,7 +31,7 @@ from settings.json_values import JsonObject
 from settings.uncollected import uncollected
 
 #: Columns of a job that a plan tells.
-_OWN = ("key", "kind", "version", "label", "spec", "resource", "priority", "target_steps", "fair")
+_OWN = ("key", "kind", "version", "label", "spec", "resource", "priority", "target_steps", "fair", "devices")
 
 #: Ids of ablation, job, and run or None.
 Link = tuple[int, int, int | None]
@@ -55,7 +55,8 @@ class RunRef:
 class PlannedJob:
     """A job before it has a row. `key` decides identity: an existing job with it is used as it is.
 
-    version: of the kind's body, which only builds that have it may run; None where any build may.
+    version: of the kind's body, which only builds that have it may run; None where any build may. devices: that it is
+    divided over.
     """
 
     key: str
@@ -69,6 +70,7 @@ class PlannedJob:
     runs: Sequence[RunRef] = ()
     fair: bool = True
     version: int | None = None
+    devices: int = 1
 
 
 @dataclass(frozen=True)

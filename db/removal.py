@@ -28,6 +28,8 @@ from settings.home import Home
 from settings.processes import process_lives
 from settings.shown import shown
 
+#: In a message.
+_RUNS_NAMED = 3
 #: Puts an ablation's new plan in place, within the transaction that takes an arm out.
 Relink: TypeAlias = Callable[[Connection], None]
 
@@ -134,7 +136,9 @@ def drop_arm(
         going = _unneeded(tx, mine)
         if not going <= set(asked):
             raise HomeInUse(f"ablation {shown(name)} was changed by another command meanwhile; try again")
-        _need_idle(tx, name, going)
+        # Its other arms go on.
+        of_arm = " and ".join(f"`cancel --run {number}`" for number in runs[:_RUNS_NAMED])
+        _need_idle(tx, name, going, of_arm + (" and so on" if len(runs) > _RUNS_NAMED else ""))
         goes = _part(tx, going, alone=True)
         attempts = _attempts_of(tx, goes.jobs)
         _delete_jobs(tx, goes.jobs)
@@ -166,7 +170,7 @@ def _look(tx: Connection, ablation_id: int) -> Removal:
     )
     shared = tx.execute(elsewhere).all()
     going = _without_needed(tx, mine - {row.job_id for row in shared})
-    _need_idle(tx, name, going)
+    _need_idle(tx, name, going, "`cancel` it")
     others = tuple(sorted({(row.id, row.name) for row in shared}))
     return Removal(
         ablation_id, name, _part(tx, going, alone=True), _part(tx, mine - going, alone=False), others
@@ -256,9 +260,9 @@ def _asked(tx: Connection, job_ids: Collection[int]) -> set[int]:
     return found
 
 
-def _need_idle(tx: Connection, name: str, going: Collection[int]) -> None:
+def _need_idle(tx: Connection, name: str, going: Collection[int], cancel: str) -> None:
     """Raises IllegalMove where a job that would go runs, or is about to as somebody works here. An attempt whose
-    process is known to be gone is none: nothing it does counts any more."""
+    process is known to be gone is none: nothing it does counts any more. cancel: how to end it, in words."""
     running = stopping = waiting = 0
     for some in in_parts(sorted(going)):
         held_by = select(
@@ -275,11 +279,11 @@ def _need_idle(tx: Connection, name: str, going: Collection[int]) -> None:
         verb = "stops at its" if stopping == 1 else "stop at their"
         raise IllegalMove(f"{_jobs(stopping)} {of_it} {verb} next step; try again then")
     if running:
-        raise IllegalMove(f"{_jobs(running)} {of_it} {'runs' if running == 1 else 'run'}; `cancel` it first")
+        raise IllegalMove(f"{_jobs(running)} {of_it} {'runs' if running == 1 else 'run'}; {cancel} first")
     if waiting and _somebody_works(tx):
         verb = "is" if waiting == 1 else "are"
         raise IllegalMove(
-            f"{_jobs(waiting)} {of_it} {verb} about to run, as this home is worked in; `cancel` it first"
+            f"{_jobs(waiting)} {of_it} {verb} about to run, as this home is worked in; {cancel} first"
         )
 
 

@@ -10,6 +10,8 @@ from db.ids import NextId
 
 #: Few jobs wait and this is asked many times a second: an index of those alone, used where a query says the same.
 WAITS = text("wait_seconds > 0")
+#: Likewise: jobs of several devices.
+OF_SEVERAL = text("devices > 1")
 
 
 class Base(DeclarativeBase):
@@ -50,6 +52,7 @@ class Job(Base):
     label: Mapped[str]
     spec: Mapped[dict[str, object]]
     resource: Mapped[str]  # cpu, accelerator
+    devices: Mapped[int] = mapped_column(default=1)  # that it is divided over
     priority: Mapped[int]
     fair: Mapped[bool] = mapped_column(default=True)  # each slice sends it behind those of its priority
     turn: Mapped[int] = mapped_column(default=0)  # its place among those: slices so far, or 0 when not fair
@@ -83,6 +86,7 @@ class Job(Base):
         Index(None, "state", "held", "resource", "priority", "turn", "id"),
         Index("ix_job_lease", "lease_expires_at", sqlite_where=text("state = 'running'")),
         Index("ix_job_wait", "wait_seconds", sqlite_where=WAITS, postgresql_where=WAITS),
+        Index("ix_job_several", "devices", sqlite_where=OF_SEVERAL, postgresql_where=OF_SEVERAL),
     )
 
 
@@ -170,6 +174,18 @@ class Worker(Base):
     process_space: Mapped[str | None]
 
     __table_args__ = (Index(None, "state"),)
+
+
+class Seat(Base):
+    """A worker that is set aside for one attempt of a job of several devices, the one with `lease_token`: from when its
+    bell is rung until it ends, however that is (`db.jobs.gangs.HOLDS`). No statement frees it, so that none can be
+    forgotten. visible: what CUDA calls the worker's devices; None until it came, its device being free."""
+
+    __tablename__ = "seat"
+    worker_id: Mapped[int] = mapped_column(ForeignKey("worker.id"), primary_key=True, autoincrement=False)
+    job_id: Mapped[int]
+    lease_token: Mapped[int]
+    visible: Mapped[str | None]
 
 
 class Attempt(Base):

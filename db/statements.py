@@ -11,6 +11,7 @@ from typing import cast
 from sqlalchemy import (
     ColumnElement,
     Executable,
+    FromClause,
     Integer,
     ScalarSelect,
     Table,
@@ -27,7 +28,19 @@ from sqlalchemy import (
     update,
 )
 
-from db.schema import WAITS, Ablation, AblationJob, Artifact, Attempt, Job, JobDependency, Metric, Run
+from db.schema import (
+    OF_SEVERAL,
+    WAITS,
+    Ablation,
+    AblationJob,
+    Artifact,
+    Attempt,
+    Job,
+    JobDependency,
+    Metric,
+    Run,
+    Seat,
+)
 from db.states import BLOCKED, QUEUED, READY, RUNNING, SUCCEEDED
 
 job = cast(Table, Job.__table__)
@@ -38,6 +51,7 @@ metric = cast(Table, Metric.__table__)
 ablation = cast(Table, Ablation.__table__)
 ablation_job = cast(Table, AblationJob.__table__)
 run = cast(Table, Run.__table__)
+seats = cast(Table, Seat.__table__)
 
 #: How an attempt's time is split.
 SECONDS_COLUMNS = tuple(f"{use}_seconds" for use in ("useful", "replayed", "checkpoint", "load", "idle"))
@@ -83,9 +97,60 @@ END_WAIT = (
 )
 
 
+def _holds(of: FromClause) -> ColumnElement[bool]:
+    """Whether a seat counts, of a job: the token is that of the attempt whose bell was rung, or which runs."""
+    rung = and_(of.c.state == written(QUEUED), of.c.lease_token == seats.c.lease_token - literal_column("1"))
+    return or_(rung, and_(of.c.state == written(RUNNING), of.c.lease_token == seats.c.lease_token))
+
+
+HOLDS = _holds(job)
+
+
+def _set_aside() -> ColumnElement[bool]:
+    """Whether the worker is set aside for another job that wants what this one wants. What it was promised before it
+    may do, unless it has come to that already."""
+    other, worker = job.alias("other"), bindparam("b_worker", type_=Integer)
+    keeps = seats.c.visible.is_not(None) | (
+        func.coalesce(job.c.preferred_worker_id, literal_column("0")) != worker
+    )
+    return (
+        select(literal_column("1"))
+        .select_from(seats.join(other, other.c.id == seats.c.job_id))
+        .where(seats.c.worker_id == worker, _holds(other), other.c.resource == job.c.resource, keeps)
+        .correlate(job)
+        .exists()
+    )
+
+
+def several_in(*states: str) -> ColumnElement[bool]:
+    """Jobs of several devices that are in one of these. Few ever have several: the coalesce keeps SQLite from starting
+    with all jobs by state."""
+    state = func.coalesce(job.c.state, written(""))
+    return and_(OF_SEVERAL, or_(*(state == written(name) for name in states)))
+
+
+_OF_ONE: ColumnElement[bool] = job.c.devices == literal_column("1")
+
+
+SEVERAL = select(job.c.id).where(several_in(READY, QUEUED, RUNNING))
+
+# queued -> ready, where the bell rang at a worker that is set aside
+DECLINE = (
+    update(job)
+    .where(job.c.id == bindparam("b_id"), in_state(QUEUED), _OF_ONE, _set_aside())
+    .values(state=READY, queued_at=None, preferred_worker_id=None)
+)
+
+
 # queued -> running
 @lru_cache
 def claim(versions: tuple[tuple[str, int], ...]) -> Update:
+    return claim_seated(versions).where(_OF_ONE, ~_set_aside())
+
+
+@lru_cache
+def claim_seated(versions: tuple[tuple[str, int], ...]) -> Update:
+    """The same of a job whose workers have all come."""
     return (
         update(job)
         .where(job.c.id == bindparam("b_id"), in_state(QUEUED), _of_this_build(versions))
@@ -168,8 +233,11 @@ UNBLOCK = (
 
 
 @lru_cache
-def ringable(versions: tuple[tuple[str, int], ...]) -> Executable:
-    """Ready jobs that something active wants and that need not wait, in ringing order."""
+def ringable(versions: tuple[tuple[str, int], ...], several: bool = False) -> Executable:
+    """Ready jobs that something active wants and that need not wait, in ringing order.
+
+    several: those of more than one device too, which `db.jobs.gangs` rings.
+    """
     limit = bindparam("b_limit", type_=Integer) + literal_column("0")  # a sum, for the reason of `in_state`
     return (
         select(
@@ -180,8 +248,10 @@ def ringable(versions: tuple[tuple[str, int], ...]) -> Executable:
             job.c.target_steps,
             job.c.lease_token,
             job.c.preferred_worker_id,
+            job.c.devices,
         )
         .where(
+            *(() if several else (_OF_ONE,)),
             in_state(READY),
             job.c.held.is_(False),
             job.c.resource == bindparam("b_resource"),

@@ -26,7 +26,8 @@ class Lease:
 
 @dataclass(frozen=True)
 class Claim:
-    """A job held by one attempt. The token is what makes the attempt's effects count."""
+    """A job held by one attempt. The token is what makes the attempt's effects count. devices: CUDA's names of the GPUs
+    of all workers that are set aside for it; empty where it has those of its own worker, or none."""
 
     job_id: int
     attempt_id: int
@@ -41,6 +42,7 @@ class Claim:
     learned: JsonObject
     failures: int
     losses: int
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,9 @@ class QueueSettings:
     ring_timeout_seconds: float = 5.0
     #: How long the next slice of a run waits for the worker that still holds its model.
     affinity_seconds: float = 10.0
+    #: Devices that are set aside for a job of several wait so long for those that are busy; then these give way at
+    #: their next step, once they have done one.
+    gang_wait_seconds: float = 60.0
     #: Jobs of the processor rung ahead: small ones need a supply, and all are rung again after a broker loss.
     ring_window: int = 256
     #: Failed attempts after which a job fails for good.

@@ -124,6 +124,11 @@ class TaskContext(Protocol[S]):
     def memory_limits(self) -> MemoryLimits:
         """What earlier attempts found out and this one obeys."""
 
+    @property
+    def devices(self) -> Sequence[str]:
+        """CUDA's names of the GPUs of all workers that are set aside for the attempt; empty: those that this process
+        sees, or the processor."""
+
     def points(self, beginning: str) -> Sequence[Point]:
         """This job's published points up to `step` whose names begin so, oldest first."""
 

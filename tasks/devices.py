@@ -40,6 +40,16 @@ def pin(told: str | None) -> str:
     return told
 
 
+def visible(device: str) -> str:
+    """What CUDA calls the GPUs of this process, which is pinned to `device`, separated by commas; empty on the
+    processor."""
+    if device == "cpu":
+        return ""
+    numbers = device.removeprefix("cuda:").split("+")
+    named = entries(os.environ.get(VISIBLE, ""))[0]
+    return ",".join(named[: len(numbers)] or numbers)
+
+
 def _numbers(seen: int) -> list[str]:
     """Of the GPUs in sight, by the user's list where that has numbers; without a list work is done on the first."""
     if VISIBLE not in os.environ:

@@ -25,6 +25,7 @@ class LocalContext(Generic[S]):
         self.inputs = inputs
         self.step = self.reached = 0
         self.memory_limits = MemoryLimits()
+        self.devices: Sequence[str] = ()
         self.resume: Sequence[InputFile] = ()
         self.memory: Memory = {}
         self.cache: Path | None = None

@@ -69,11 +69,12 @@ def planned(
     runs: Sequence[RunRef] = (),
     role: str = "input",
     fair: bool = True,
+    devices: int = 1,
 ) -> PlannedJob:
     """A job labelled by its key; `needs` are keys of other jobs, whose artifacts arrive as `role`."""
     return PlannedJob(
         key, kind, key, dict(spec or {}), resource, priority, target_steps,
-        tuple(Dependency(need, role) for need in needs), tuple(runs), fair,
+        tuple(Dependency(need, role) for need in needs), tuple(runs), fair, devices=devices,
     )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
-"""A conversion dies at every write, in every form, and another process goes on: the same bytes, nothing torn.
+"""A conversion dies wherever it writes, in every form, and another process goes on: the same bytes, nothing torn.
 
     python -m trials.conversion_points [--json FILE] [--form calvin]...
 
-`make test` does the same at some of these moments. Takes a quarter of an hour of a core.
+`make test` does the same at some of these moments. Takes some three minutes of a core.
 """
 
 from __future__ import annotations

@@ -70,13 +70,19 @@ class StateCollector(Collector):
             "1 of a worker that works on a job, 0 of one that waits.",
             labels=list(_OF_A_WORKER),
         )
+        aside = GaugeMetricFamily(
+            "baton_worker_set_aside",
+            "1 of a worker whose device is for a job of several devices.",
+            labels=list(_OF_A_WORKER),
+        )
         for worker in document["workers"]:
             labels = [worker["name"], worker["host"], worker["device"], str(worker["id"])]
             busy.add_metric(labels, worker["state"] == BUSY)
+            aside.add_metric(labels, worker["set_aside_for"] is not None)
             age = worker["heartbeat_age_seconds"]
             if age is not None:
                 ages.add_metric(labels, age)
-        yield from (ages, busy)
+        yield from (ages, busy, aside)
         left = GaugeMetricFamily(
             "baton_session_deadline_seconds",
             "Time until a session's machine goes away.",

@@ -9,6 +9,7 @@ from typing import Any
 from db import progress, queries, standings
 from db.checkpoints import FinalWeights, final_weights
 from db.engine import Database
+from db.gang_standings import gang_standings
 from db.progress import RunningAttempt
 from db.rows import AblationRow, plain
 from db.silence import Hearing
@@ -17,6 +18,7 @@ from tasks.registry import KINDS
 from views.addresses import address_of
 from views.differences import differences
 from views.forecast import TimeLeft, time_left
+from views.gangs import gang_document
 from workers.services import SERVICES
 from workers.troubles import troubles_of
 
@@ -37,7 +39,8 @@ def status_document(
     each ablation `time_left` and `differs` (in which settings from the home's first: `from` is its id, `settings` some
     of them, `more` how many others; None of the first itself), and the document `events` and the address of each
     service (`flower`, `tensorboard`, `metrics`; None where it does not run), and `troubles`: sentences on what keeps
-    the session of this machine from working.
+    the session of this machine from working. `gangs` are jobs of several devices (`db.gang_standings`) with a
+    `sentence` on what each has or waits for, and `set_aside_for` of a worker the one whose ranks its device is for.
 
     hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines,
     and whether their sessions live.
@@ -59,6 +62,11 @@ def status_document(
             run |= _live(by_job.get(train_jobs.get(run["id"], 0)))
         left = _time_left(database, entry, workers)
         entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
+    together = gang_standings(database)
+    document["gangs"] = gang_document(together)
+    of = {seat.worker_id: gang.job for gang in together for seat in gang.seats if seat.there}
+    for worker in document["workers"]:
+        worker["set_aside_for"] = of.get(worker["id"])
     document["troubles"] = troubles_of(home)
     document["events"] = [plain(event) for event in queries.events(database, limit=EVENTS)]
     return document | {name: address_of(home, name) for name in SERVICES}

@@ -47,7 +47,8 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
     ablations = [e for e in document["ablations"] if e["state"] == "running"] if height else None
     shown = ablations or document["ablations"][-1 if height else None :]
     services = _services(document)
-    others = len(workers) + len(sessions) + len(services) + sum(map(bool, map(_differs, shown)))
+    gangs = document.get("gangs", ())
+    others = len(workers) + len(gangs) + len(sessions) + len(services) + sum(map(bool, map(_differs, shown)))
     most_runs, most_events = _room(height, len(shown), others)
     parts: list[RenderableType] = []
     for entry in shown:
@@ -60,7 +61,7 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
         if not height and (kept := [run for run in entry["runs"] if run.get("final_weights")]):
             parts += [_final_weights(kept), Text()]
     if workers:
-        parts += [_workers(workers, width), Text()]
+        parts += [_workers(workers, width), *(Text(gang["sentence"]) for gang in gangs), Text()]
     elif any(entry["state"] == "running" for entry in document["ablations"]):
         parts += [_no_workers(document["home"], sessions), Text()]
     parts += [_session(entry, now) for entry in sessions]
@@ -228,10 +229,15 @@ def _workers(workers: Sequence[Mapping[str, Any]], width: int) -> Table:
         table.add_row(
             f"{worker['name']} on {worker['host']}" if is_elsewhere else worker["name"],
             worker["device"],
-            f"{worker['job']}{steps}{_pace(progress)}" if worker["job"] else Text(worker["state"], "dim"),
+            f"{worker['job']}{steps}{_pace(progress)}" if worker["job"] else Text(_idle(worker), "dim"),
             Text(_seen(worker), "dim"),
         )
     return table
+
+
+def _idle(worker: Mapping[str, Any]) -> str:
+    wanted = worker.get("set_aside_for")
+    return str(worker["state"]) if wanted is None else f"set aside for {wanted}"
 
 
 def _pace(progress: Mapping[str, Any]) -> str:

@@ -104,19 +104,20 @@ def task_arguments(kind: str, label: str, step: int, target_steps: int) -> str:
     return f"({label.removeprefix(f'{kind} ')}{steps})"
 
 
-def ring_bell(app: Celery, rows: Sequence[Rung], queue: str) -> None:
-    """Send one message for jobs of `db.jobs.ring`, all of one kind.
+def ring_bell(app: Celery, rows: Sequence[Rung], queue: str, worker_id: int | None = None) -> None:
+    """Send one message for jobs of `db.jobs.ring`, all of one kind. worker_id: where several get one for the same job.
 
     The Celery task id names the first attempt it asks for, so a bell that is rung twice shows as one task. Flower is
     told of the others once they have ended (`views.flower_history`).
     """
     first, *others = rows
+    asked = task_id(first.id, first.lease_token + 1)
     arguments = task_arguments(first.kind, first.label, first.step, first.target_steps)
     app.send_task(
         TASK_PREFIX + first.kind,
         args=tuple(row.id for row in rows),
         queue=queue,
-        task_id=task_id(first.id, first.lease_token + 1),
+        task_id=asked if worker_id is None else f"{asked}-worker-{worker_id}",
         argsrepr=f"{arguments} and {len(others)} more" if others else arguments,
         kwargsrepr="{}",
         ignore_result=True,

@@ -88,6 +88,9 @@ class AttemptContext(Generic[S]):
         #: What is done before the body says how far it is; None: nothing that takes long.
         self.stage: str | None = None
         self.job_stop = StopSignal()
+        #: Whether its worker is wanted for a job of several devices, and has been for long enough.
+        self.is_wanted_elsewhere = False
+        self.devices = claim.devices
         self.step = claim.step
         self.save_seconds: float | None = None
         self._cleanup = cleanup
@@ -154,6 +157,8 @@ class AttemptContext(Generic[S]):
             reason = "deadline"
         if reason is None and self._went_on() and _reached(self._slice_ends_at, self._clock()):
             reason = "slice"
+        if reason is None and self.is_wanted_elsewhere and self._went_on():
+            reason = "a job of several devices waits for this one"
         return reason
 
     def _went_on(self) -> bool:

@@ -15,7 +15,9 @@ from kombu.exceptions import OperationalError
 
 from db import jobs, members, timings
 from db.engine import Database
+from db.jobs import gangs
 from db.jobs.bells import Rung, WaitingJob
+from db.jobs.seating import Hand
 from db.members import LivingWorker
 from db.silence import Silence
 from db.states import QUEUED, RUNNING
@@ -53,6 +55,7 @@ class Bell:
         self._settings = settings
         self._clock = clock
         self._unanswered, self._waits = Silence(clock), Silence(clock)
+        self._gathers = Silence(clock)
         self._seconds_of: Mapping[str, float] = {}
         self._timed_at: float | None = None
 
@@ -65,8 +68,11 @@ class Bell:
         before = jobs.outlook(self._database)
         self._end_waits(before.waiting)
         living = members.living(self._database)
-        for resource, room in self._room(before.out, living).items():
-            if room > 0:
+        hands = _hands(living)
+        for resource, room in self._room(before.out, len(hands)).items():
+            if resource == ACCELERATOR and before.several:
+                sent += self._ring_seated(hands)
+            elif room > 0:
                 rows = jobs.ring(self._database, resource, room, time.time(), versions())
                 sent += self._send(rows, resource, living)
         return sent
@@ -76,26 +82,37 @@ class Bell:
         waited = self._waits.seconds(wanted)
         jobs.end_wait(self._database, [who for who, seconds in waited.items() if seconds >= wanted[who]])
 
-    def _room(self, out: Mapping[tuple[str, str], int], living: Sequence[LivingWorker]) -> dict[str, int]:
-        """Jobs to ring now, by resource.
+    def _room(self, out: Mapping[tuple[str, str], int], hands: int) -> dict[str, int]:
+        """Jobs to ring now, by resource, where none is divided over devices.
 
         Small jobs need a supply. Those of the accelerator are long, and what is rung stands in line: they are
         rung when a worker is free, so that the order is the database's at that moment.
         """
-        # Beside GPUs of its machine (or container) a worker on the processor leaves the accelerator's jobs to them.
-        with_gpus = {worker.process_space for worker in living if worker.device != "cpu"}
-        hands = [
-            worker for worker in living if worker.device != "cpu" or worker.process_space not in with_gpus
-        ]
         busy = out.get((ACCELERATOR, QUEUED), 0) + out.get((ACCELERATOR, RUNNING), 0)
         return {
             "cpu": self._settings.ring_window - out.get(("cpu", QUEUED), 0),
-            ACCELERATOR: max(1, len(hands)) - busy,
+            ACCELERATOR: max(1, hands) - busy,
         }
+
+    def _ring_seated(self, hands: Sequence[LivingWorker]) -> int:
+        """Where jobs are divided over devices each bell is for certain workers, in queues of their own."""
+        rung = gangs.ring_seated(self._database, ACCELERATOR, _as_seen(hands), time.time(), versions())
+        for place, (row, workers) in enumerate(rung):
+            try:
+                for worker_id in workers:
+                    ring_bell(
+                        self._app, [row], worker_queue(worker_id), worker_id if row.devices > 1 else None
+                    )
+            except (OperationalError, redis.RedisError, OSError) as error:
+                logger.warning("broker: %s", error)
+                jobs.unring(self._database, [unsent.id for unsent, _ in rung[place:]])
+                return place
+        return len(rung)
 
     def reconcile(self) -> int:
         """queued -> ready where the broker no longer holds the bell. Returns how many."""
-        rows = jobs.queued(self._database)
+        every = jobs.queued(self._database)
+        rows = [row for row in every if row.devices == 1]
         unanswered = self._unanswered.seconds({row.id: row.queued_at for row in rows})
         stale = [
             row.id
@@ -116,10 +133,21 @@ class Bell:
             except redis.RedisError as error:
                 logger.warning("broker: %s", error)
                 return 0
+        if len(rows) < len(every):
+            stale += self._ungathered({row.id: row.queued_at for row in every})
         moved = jobs.unring(self._database, stale)
         if moved:
             logger.info("%d bells were lost and are rung again", moved)
         return moved
+
+    def _ungathered(self, queued_at: Mapping[int, float | None]) -> list[int]:
+        """Jobs whose workers do not all come: one of them is gone, or heard nothing."""
+        waiting = {row.id: row for row in gangs.rung(self._database)}
+        seconds = self._gathers.seconds(
+            {row.id: (queued_at.get(row.id), row.there) for row in waiting.values()}
+        )
+        late = self._settings.affinity_seconds
+        return [row.id for row in waiting.values() if row.gone or (row.idle and seconds[row.id] > late)]
 
     def _send(self, rows: Sequence[Rung], resource: str, living: Sequence[LivingWorker]) -> int:
         here = {worker.id for worker in living}
@@ -141,3 +169,18 @@ class Bell:
         if self._timed_at is None or now - self._timed_at >= _TIMED_SECONDS:
             self._seconds_of, self._timed_at = timings.seconds_by_kind(self._database), now
         return self._seconds_of
+
+
+def _hands(living: Sequence[LivingWorker]) -> list[LivingWorker]:
+    """Workers that take the accelerator's jobs: beside GPUs of its machine (or container) one on the processor leaves
+    them to those."""
+    with_gpus = {worker.process_space for worker in living if worker.device != "cpu"}
+    return [worker for worker in living if worker.device != "cpu" or worker.process_space not in with_gpus]
+
+
+def _as_seen(hands: Sequence[LivingWorker]) -> list[Hand]:
+    """A worker's device is `cpu`, `cuda:0` or several as `cuda:0+1`."""
+    return [
+        Hand(hand.id, hand.process_space, hand.device.count("+") + 1, counted=hand.device != "cpu")
+        for hand in hands
+    ]

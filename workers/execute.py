@@ -11,13 +11,14 @@ from functools import partial
 
 from db import builds, code, inputs, jobs, plans, states, timings
 from db.engine import Database
-from db.jobs import Claim, Ending, Note
+from db.jobs import Claim, Ending, Note, gangs
 from db.store import ArtifactStore
 from errors import ArtifactDamaged, BatonError, InvalidInput, LeaseLost, RanksLost, StateDamaged
 from settings.clock import steady
 from settings.home import Home
 from settings.queue import QueueSettings
 from tasks.context import Finished, Yielded
+from tasks.devices import visible
 from tasks.fixed_state import FixedState
 from tasks.kind import JobResult, Spec, threads_of
 from tasks.memory import Memory
@@ -75,6 +76,10 @@ class Executor:
         claim = jobs.claim(
             self._database, job_id, self._member.id, self._settings.lease_seconds, time.time(), self._versions
         )
+        if claim is None and gangs.is_called(self._database, job_id, self._member.id):
+            claim = self._come(job_id)
+            if claim is None:
+                return "set aside, until the other workers of the job have come and it has ended"
         if claim is None:
             return "planned by another build" if builds.is_queued(self._database, job_id) else "already taken"
         logger.debug("%s: attempt %d starts at step %d", claim.label, claim.lease_token, claim.step)
@@ -86,6 +91,20 @@ class Executor:
             outcome = "fenced"
         logger.info("%s: attempt %d: %s", claim.label, claim.lease_token, outcome)
         return outcome
+
+    def _come(self, job_id: int) -> Claim | None:
+        """This worker's device is for a job of several. None where another of its workers is to hold it."""
+        self._memory.clear()
+        release_device_memory()
+        return gangs.come(
+            self._database,
+            job_id,
+            self._member.id,
+            visible(self._member.device),
+            self._settings.lease_seconds,
+            time.time(),
+            self._versions,
+        )
 
     def _latest_end(self, job_id: int, deadline: float) -> float | None:
         """None when the job could not progress in time: it stays queued for whoever has more."""

@@ -10,7 +10,7 @@ import time
 
 from db import jobs, members
 from db.engine import Database
-from db.jobs import Claim
+from db.jobs import Claim, gangs
 from errors import LeaseLost, StateDamaged
 from settings.queue import QueueSettings
 from tasks.kind import Spec
@@ -40,6 +40,7 @@ class Member:
         #: Jobs of the message that this worker is at, which it has not begun.
         self.to_come: list[int] = []
         self._current: tuple[Claim, AttemptContext[Spec]] | None = None
+        self._wanted_by: tuple[int, float] | None = None
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_left, name="heartbeat", daemon=True)
         self._thread.start()
@@ -85,6 +86,16 @@ class Member:
                 # The lease outlives several beats; the next one may get through.
                 logger.exception("heartbeat failed")
 
+    def _is_wanted(self, claim: Claim) -> bool:
+        """Whether a job of several devices waited for this worker long enough, by this process's clock."""
+        wanted = gangs.keeps_waiting(self._database, self.id)
+        if wanted is None or wanted == claim.job_id:
+            self._wanted_by = None
+            return False
+        if self._wanted_by is None or self._wanted_by[0] != wanted:
+            self._wanted_by = wanted, time.monotonic()
+        return time.monotonic() - self._wanted_by[1] >= self._settings.gang_wait_seconds
+
     def _beat(self) -> None:
         current = self._current
         now = time.time()
@@ -99,6 +110,7 @@ class Member:
             )
             if asked is not None:
                 context.job_stop.set(asked)
+            context.is_wanted_elsewhere = self._is_wanted(claim)
         except LeaseLost:
             # Between the end of one attempt and the begin of the next the lease is rightly gone.
             if self._current is current:

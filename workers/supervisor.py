@@ -66,6 +66,12 @@ class Devices:
     cpus: int
     names: Mapping[int, str] = field(default_factory=dict)
 
+    @property
+    def together(self) -> int:
+        """GPUs that one job can have: a process sees one of those that are parts of a GPU (MIG)."""
+        several = [gpu for group in self.gpus for gpu in group]
+        return 1 if any(name.startswith("MIG-") for name in self.named(several)) else len(several)
+
     def named(self, group: Sequence[int]) -> list[str]:
         """CUDA's names of these."""
         return [self.names.get(gpu, str(gpu)) for gpu in group]

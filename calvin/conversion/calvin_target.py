@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from calvin.conversion.target import Facts, Piece
+from calvin.conversion.target import Before, Facts, Piece
 from calvin.frames import FrameFiles
 from calvin.split import Covered, Record
 from calvin.split_summary import Summary, check_facts, facts_of
@@ -45,7 +45,7 @@ class CalvinTarget:
                 frames.path(frame).as_posix() for frame in range(one["start"], one["start"] + one["length"])
             )
 
-    def check(self, one: Facts) -> None:
+    def check(self, one: Facts, before: Before) -> None:
         check_facts(one)
         if one["end"] - one["start"] + 1 != one["length"]:
             raise ValueError("its frames are not as many as it says")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from calvin.conversion.source import Item, Source
-from calvin.conversion.target import Facts, Piece, Target
+from calvin.conversion.target import Before, Facts, Piece, Target
 from errors import InvalidInput
 from settings import files
 from settings.documents import parse_json
@@ -31,6 +31,7 @@ PART = 16
 #: Says in a finished dataset what it was made of.
 MARK = "conversion.json"
 _PLAN = "plan.json"
+_BEGINNING = Before(0, 0)
 _MOST_BYTES = 256 << 20
 
 
@@ -88,6 +89,7 @@ def _fill(
     root.mkdir(exist_ok=True)
     frames: dict[str, int] = {}
     digests = []
+    before = _BEGINNING
     for number, part in enumerate(parts):
         digest = _digest([item.identity() for item in part])
         digests.append(digest)
@@ -95,7 +97,7 @@ def _fill(
         content = _read_part(file, digest, dst)
         facts: list[Facts] | None = None
         if content is not None:
-            said = _facts(content, target, file, part, dst)
+            said = _facts(content, target, file, part, before, dst)
             facts = said if _is_there(root, target.files(number, said), content.get("sizes")) else None
         was_there = facts is not None
         if facts is None:
@@ -105,13 +107,10 @@ def _fill(
             document = {"source": digest, "facts": facts, "seal": _seal(facts), "sizes": sizes}
             files.write(file, json.dumps(document))
         target.keep(facts)
-        count = sum(one["length"] for one in facts)
+        before, count = before.and_then(facts), sum(one["length"] for one in facts)
         frames[part[0].split] = frames.get(part[0].split, 0) + count
         yield Progress(len(part), count, was_there)
-    documents = [kept / f"{number}.json" for number in range(len(parts))]
-    target.finish(
-        root, (_kept(root, target, number, file, parts[number], dst) for number, file in enumerate(documents))
-    )
+    target.finish(root, _all_kept(root, target, kept, parts, dst))
     files.write(root / MARK, json.dumps({**identity, "source": _digest(digests)}, indent=1) + "\n")
     os.sync()
 
@@ -178,16 +177,20 @@ def _is_there(root: Path, paths: Iterable[str], sizes: object) -> bool:
     return found == len(sizes)
 
 
-def _kept(
-    root: Path, target: Target, number: int, file: Path, part: Sequence[Item], dst: Path
-) -> list[Facts]:
-    content = _read(file, dst)
-    facts = _facts(content, target, file, part, dst)
-    if not _is_there(root, target.files(number, facts), content.get("sizes")):
-        raise InvalidInput(
-            f"files below {root} changed while it was written; the same command writes those anew"
-        )
-    return facts
+def _all_kept(
+    root: Path, target: Target, kept: Path, parts: Sequence[Sequence[Item]], dst: Path
+) -> Iterator[list[Facts]]:
+    before = _BEGINNING
+    for number, part in enumerate(parts):
+        file = kept / f"{number}.json"
+        content = _read(file, dst)
+        facts = _facts(content, target, file, part, before, dst)
+        if not _is_there(root, target.files(number, facts), content.get("sizes")):
+            raise InvalidInput(
+                f"files below {root} changed while it was written; the same command writes those anew"
+            )
+        before = before.and_then(facts)
+        yield facts
 
 
 def _read_part(file: Path, digest: str, dst: Path) -> dict[str, Any] | None:
@@ -203,9 +206,10 @@ def _read_part(file: Path, digest: str, dst: Path) -> dict[str, Any] | None:
 
 
 def _facts(
-    content: dict[str, Any], target: Target, file: Path, part: Sequence[Item], dst: Path
+    content: dict[str, Any], target: Target, file: Path, part: Sequence[Item], before: Before, dst: Path
 ) -> list[Facts]:
-    """Raises InvalidInput where they are not sealed, not of the demonstrations of the part, or not the target's."""
+    """Raises InvalidInput where they are not sealed, not of the demonstrations of the part, or not what the target
+    writes behind those before it."""
     facts = content.get("facts")
     if content.get("seal") != _seal(facts) or not isinstance(facts, list) or len(facts) != len(part):
         raise _damaged(file, dst)
@@ -215,9 +219,10 @@ def _facts(
         if not is_whole or item.frames not in (None, length):
             raise _damaged(file, dst)
         try:
-            target.check(one)
+            target.check(one, before)
         except (InvalidInput, ValueError) as error:
             raise _damaged(file, dst) from error
+        before = before.and_then([one])
     return facts
 
 

@@ -24,6 +24,17 @@ class Piece:
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Before:
+    """What all parts before an episode hold, of whichever split, and those before it in its own."""
+
+    episodes: int
+    frames: int
+
+    def and_then(self, facts: Sequence[Facts]) -> Before:
+        return Before(self.episodes + len(facts), self.frames + sum(one["length"] for one in facts))
+
+
 class Target(Protocol):
     """Parts are written in their order; the same ones give the same bytes, whoever wrote those before."""
 
@@ -39,9 +50,9 @@ class Target(Protocol):
     def files(self, number: int, facts: Sequence[Facts]) -> Iterable[str]:
         """Paths below the root of the files that hold the frames of part `number`, always in the same order."""
 
-    def check(self, one: Facts) -> None:
-        """Raises ValueError, or InvalidInput, where a file says of an episode what `write` would not have returned. The
-        other methods are given nothing else."""
+    def check(self, one: Facts, before: Before) -> None:
+        """Raises ValueError, or InvalidInput, where a file says of an episode what `write` would not have returned
+        behind those before it. The other methods are given nothing else."""
 
     def keep(self, facts: Sequence[Facts]) -> None:
         """That these were written, by this process or another: called once a part, in order."""

@@ -71,11 +71,11 @@ def choose_columns(about: Description, modality: Mapping[str, Any], said: Mappin
     if said.keys() & set(ACTION_FIELDS):
         actions = [said[field] for field in ACTION_FIELDS if field in said]
     else:
-        actions = [
-            feature.name
-            for feature in about.features.values()
-            if feature.name not in taken and _may_be_action(feature, known)
+        fitting = [
+            one for one in about.features.values() if one.name not in taken and _fits(one, "rel_actions")
         ]
+        named = [one for one in fitting if _is_called_action(one, known)]
+        actions = [one.name for one in named or ([] if _has_other_action(about) else fitting)]
         actions.sort(key=lambda name: _rank_of_action(name, known))
     if not actions:
         raise DatasetError(_no_actions(about))
@@ -138,9 +138,13 @@ def _fits(feature: Feature, field: str) -> bool:
     return feature.kind in _FLOATS and feature.shape == wanted
 
 
-def _may_be_action(feature: Feature, known: Mapping[str, str]) -> bool:
-    named = _ACTION.search(feature.name) is not None or known.get(feature.name) == "action"
-    return named and _fits(feature, "rel_actions")
+def _is_called_action(feature: Feature, known: Mapping[str, str]) -> bool:
+    return _ACTION.search(feature.name) is not None or known.get(feature.name) == "action"
+
+
+def _has_other_action(about: Description) -> bool:
+    """Whether a column of another shape is called one: then what is seven numbers wide is something else."""
+    return any(_ACTION.search(name) for name in about.features)
 
 
 def _rank_of_action(name: str, known: Mapping[str, str]) -> tuple[int, str]:

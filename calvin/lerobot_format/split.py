@@ -100,6 +100,9 @@ class LeRobotSplit:
         said = self._beside_it
         return validation_phrases() if said is None else said.instructions.get(self.split, {})
 
+    def number_of(self, demonstration: Demonstration) -> int:
+        return self.chosen[demonstration.index].index
+
     def read(self, demonstration: Demonstration) -> Episode:
         """All frames. Raises DatasetError naming file and column, or picture, at fault."""
         entry = self.chosen[demonstration.index]

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmark.embodiment import CALVIN
 from benchmark.tasks import UNKNOWN_SCENE
-from calvin.conversion.target import Facts, Piece
+from calvin.conversion.target import Before, Facts, Piece
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, Episode
 from calvin.lerobot_format.beside import Beside, write_beside
 from calvin.lerobot_format.films import film_index
@@ -87,8 +87,10 @@ class LeRobotTarget:
         for field in IMAGE_FIELDS if self.layout.pictures == "film" else ():
             yield self.layout.film_path(video_key=COLUMNS[field], **where)
 
-    def check(self, one: Facts) -> None:
-        from_json(_Kept, one, "an episode")
+    def check(self, one: Facts, before: Before) -> None:
+        kept = from_json(_Kept, one, "an episode")
+        if (kept.index, kept.position) != (before.episodes, before.frames):
+            raise ValueError("it does not follow on the episodes before it")
         need_statistics(one.get("statistics"), self._described_shapes)
 
     @property

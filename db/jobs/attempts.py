@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, Executable, case, select, update
 
 from db import events, statements
 from db.engine import Database
@@ -41,26 +41,43 @@ def claim(
     now: float,
     versions: Versions = (),
 ) -> Claim | None:
-    """queued -> running. None when the job is not queued: another worker has it, or the bell is stale; or when it
-    wants another version of its kind's body than `versions` name."""
+    """queued -> running, for a job of one device (`db.jobs.gangs` has the others). None when the job is not queued:
+    another worker has it, or the bell is stale; when it wants another version of its kind's body than `versions` name;
+    or when the worker is set aside, and the job is ready again."""
     with db.write() as tx:
-        row = tx.execute(
-            statements.claim(tuple(versions)),
-            {"b_id": job_id, "b_expires": now + lease_seconds, "b_worker": worker_id},
-        ).first()
-        if row is None:
-            return None
-        attempt_id = tx.execute(
-            OPEN_ATTEMPT,
-            {
-                "job_id": job_id,
-                "lease_token": row.lease_token,
-                "worker_id": worker_id,
-                "started_at": now,
-                "step_from": row.step,
-                "took_seconds": 0.0,
-            },
-        ).scalar_one()
+        held = begin(tx, statements.claim(tuple(versions)), job_id, worker_id, lease_seconds, now)
+        if held is None:
+            tx.execute(statements.DECLINE, {"b_id": job_id, "b_worker": worker_id})
+        return held
+
+
+def begin(
+    tx: Connection,
+    statement: Executable,
+    job_id: int,
+    worker_id: int,
+    lease_seconds: float,
+    now: float,
+    devices: Sequence[str] = (),
+) -> Claim | None:
+    """queued -> running by the statement. devices: CUDA's names of those that the attempt has, where its workers told
+    them."""
+    row = tx.execute(
+        statement, {"b_id": job_id, "b_expires": now + lease_seconds, "b_worker": worker_id}
+    ).first()
+    if row is None:
+        return None
+    attempt_id = tx.execute(
+        OPEN_ATTEMPT,
+        {
+            "job_id": job_id,
+            "lease_token": row.lease_token,
+            "worker_id": worker_id,
+            "started_at": now,
+            "step_from": row.step,
+            "took_seconds": 0.0,
+        },
+    ).scalar_one()
     return Claim(
         job_id=job_id,
         attempt_id=attempt_id,
@@ -75,6 +92,7 @@ def claim(
         learned=row.learned or {},
         failures=row.failures,
         losses=row.losses,
+        devices=tuple(devices),
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from db.engine import Database
 from db.rows import read_rows
-from db.statements import COUNT_OUT, END_WAIT, RING, WAITING, job, ringable
+from db.statements import COUNT_OUT, END_WAIT, RING, SEVERAL, WAITING, job, ringable
 from db.states import QUEUED, READY
 from db.values import Versions
 
@@ -25,16 +25,18 @@ class Rung:
     target_steps: int
     lease_token: int
     preferred_worker_id: int | None
+    devices: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A job whose bell was rung, and when (Unix seconds)."""
+    """A job whose bell was rung, and when (Unix seconds). devices: that it is divided over."""
 
     id: int
     resource: str
     queued_at: float | None
     preferred_worker_id: int | None
+    devices: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class WaitingJob:
 
 
 def ring(db: Database, resource: str, limit: int, now: float, versions: Versions = ()) -> list[Rung]:
-    """ready -> queued for up to `limit` jobs of `resource` that some active ablation wants and whose body is among
-    `versions` (jobs that any build may run always are).
+    """ready -> queued for up to `limit` jobs of one device and of `resource` that some active ablation wants and whose
+    body is among `versions` (jobs that any build may run always are).
 
     Returns them in ringing order.
     """
@@ -61,10 +63,12 @@ def ring(db: Database, resource: str, limit: int, now: float, versions: Versions
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Before anything is rung. out: how many jobs are queued, and how many run, by (resource, state)."""
+    """Before anything is rung. out: how many jobs are queued, and how many run, by (resource, state). several: whether
+    jobs of several devices are ready, queued or running."""
 
     out: Mapping[tuple[str, str], int]
     waiting: Sequence[WaitingJob]
+    several: bool
 
 
 def outlook(db: Database) -> Outlook:
@@ -75,7 +79,8 @@ def outlook(db: Database) -> Outlook:
             for row in tx.execute(WAITING)
             if row.state == READY
         ]
-    return Outlook(out, waiting)
+        several = tx.execute(SEVERAL.limit(1)).first() is not None
+    return Outlook(out, waiting, several)
 
 
 def end_wait(db: Database, waited: Sequence[tuple[int, int]]) -> None:
@@ -103,6 +108,6 @@ def unring(db: Database, job_ids: Sequence[int]) -> int:
 
 def queued(db: Database) -> list[QueuedJob]:
     """Jobs whose bell was rung."""
-    columns = (job.c.id, job.c.resource, job.c.queued_at, job.c.preferred_worker_id)
+    columns = (job.c.id, job.c.resource, job.c.queued_at, job.c.preferred_worker_id, job.c.devices)
     with db.read() as tx:
         return read_rows(tx, QueuedJob, select(*columns).where(job.c.state == QUEUED))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, case, update
+from sqlalchemy import Connection, case, delete, update
 
 from db.jobs.recovery import unbooked
-from db.statements import attempt, job
+from db.statements import attempt, job, seats
 from db.states import CANCELLED, PREEMPTED, QUEUED, READY, RUNNING
 
 
@@ -40,6 +40,7 @@ def hand_over(tx: Connection, reason: str, now: float) -> int:
         )
     )
     tx.execute(update(job).where(job.c.state == QUEUED).values(state=READY))
+    tx.execute(delete(seats))
     # What was to wait for the old machine's deadline, its workers or its broker need not wait here.
     bound = (
         job.c.queued_at.is_not(None) | job.c.preferred_worker_id.is_not(None) | (job.c.wait_seconds != 0.0)

@@ -11,6 +11,7 @@ from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.evaluation_plan import KeptLists, ListOfSequences, list_of, sequences_of
 from experiments.reconvla.row_names import named_as
 from experiments.reconvla.seeds import AdaptiveSeeds
+from settings.code_source import reference_of
 from settings.json_values import JsonObject
 from settings.names import tidy
 from settings.shown import cut, shown
@@ -191,9 +192,17 @@ def _meant(name: str, config: AblationConfig) -> dict[str, object]:
     }
 
 
+def _said(value: object) -> str:
+    """A class of the user's own with the beginning of its digest, as `plan` shows it."""
+    own = reference_of(value)
+    if own is None or own.digest is None:
+        return shown(value, 60)
+    return f"{own.label} (source {own.digest[:8]})"
+
+
 def _differ(keys: list[str], before: Mapping[str, object], after: Mapping[str, object]) -> str:
     named = [
-        f"{cut(key, 100)} is {shown(before.get(key), 60)} there and {shown(after.get(key), 60)} here"
+        f"{cut(key, 100)} is {_said(before.get(key))} there and {_said(after.get(key))} here"
         for key in keys[:_MOST_SHOWN]
     ]
     more = len(keys) - len(named)

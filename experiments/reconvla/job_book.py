@@ -57,7 +57,7 @@ class JobBook:
             priority = kind.priority if self._fair or kind.finish_first is None else kind.finish_first
             self._jobs[key] = PlannedJob(
                 key, kind.name, label, spec.row(), resource or kind.resource, priority, target_steps, tuple(needs),
-                fair=self._fair, version=kind.planned_version,
+                fair=self._fair, version=kind.planned_version, devices=spec.processes,
             )  # fmt: skip
         return key
 

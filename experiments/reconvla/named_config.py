@@ -52,8 +52,8 @@ def load_config(
 ) -> AblationConfig:
     """Preset, then file, then `key.path=value` overrides, then the values of direct options.
 
-    Classes of the user's own lie beside `file`, or in the working folder without one, and are named with their digest
-    in what is returned (`experiments.reconvla.own_classes`).
+    Classes of the user's own lie beside `file` (`_with_own_classes`), or in the working folder, and are named with
+    their digest in what is returned (`experiments.reconvla.own_classes`).
     vary, vary_with, vary_before: see `experiments.reconvla.vary`; what varies is the arms that somebody named, else
     `recon`.
 
@@ -116,7 +116,7 @@ def load_config(
             check_adaptive(config, arms)
             if config.adaptive.planned is not None:
                 raise ConfigError("seeds.adaptive.planned: the plan writes it; leave it out")
-        config = with_digests(config, Path.cwd() if file is None else file.parent)
+        config = _with_own_classes(config, file)
     except ConfigError as error:
         if str(error).startswith("--vary"):
             raise
@@ -150,6 +150,19 @@ def load_config(
     if config.evaluation.protocol is not None:
         _check_protocol_decides(config.evaluation.protocol, said_by)
     return config
+
+
+def _with_own_classes(config: AblationConfig, file: Path | None) -> AblationConfig:
+    """Which lie beside the file; of a link beside what it leads to, where they are not beside the link."""
+    try:
+        return with_digests(config, Path.cwd() if file is None else file.parent)
+    except ConfigError as error:
+        if file is None or not file.is_symlink():
+            raise
+        try:
+            return with_digests(config, file.resolve().parent)
+        except ConfigError:
+            raise error from None
 
 
 def _meant(key: str) -> str:

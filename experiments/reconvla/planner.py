@@ -153,6 +153,7 @@ class Planner:
         )
         self._book.add(REPORT, "report", report, needs)
         warnings = [f"not of {of}: {one}" for of, told in (left_out or {}).items() for one in told]
+        warnings += _trained_on({"": not_held_out, **by_row})
         if closed_loop:
             warnings += _warnings(self._shards_of(None, config))
         code = admitted_in(stored)
@@ -361,6 +362,17 @@ def _check_distinct(made: Mapping[str, Sequence[str]]) -> None:
         other = rows.setdefault(tuple(keys), name)
         if other != name:
             raise ConfigError(f"arms.{name}: it comes to the same as {other}; leave one of them out")
+
+
+def _trained_on(counts: Mapping[str, int]) -> Iterator[str]:
+    """Which rows are judged on what was trained on; "" is the ablation itself."""
+    for name, count in counts.items():
+        if count:
+            row = f"arms.{name}: " if name else ""
+            yield (
+                f"{row}validation: frames of {count} of its demonstrations are trained on too: figures of validation "
+                "are not of held-out data"
+            )
 
 
 def _warnings(shards: Sequence[ClosedLoopSpec]) -> tuple[str, ...]:

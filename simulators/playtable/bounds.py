@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pybullet
 from errors import InvalidInput
 from simulators.playtable import meshes
 from simulators.playtable.client import Client
+from simulators.playtable.tiny.matrices import rotations
 from simulators.playtable.visuals import Part
 
 #: Links are drawn where they were one physics step before: at 2 m/s that is 8 mm.
@@ -26,21 +27,25 @@ class Bounds:
     They belong to the files, not to the world's state: one object serves until other files are loaded.
     """
 
-    def __init__(self, client: Client, parts: Iterable[Part]) -> None:
-        """`parts` are links, or bases whose centre of mass is their origin."""
-        boxes: dict[Part, list[np.ndarray]] = {part: [] for part in parts}
-        for uid in {uid for uid, _ in boxes}:
-            for shape in client.getVisualShapeData(uid):
-                if (uid, shape[1]) in boxes:
-                    boxes[uid, shape[1]].append(_shape_corners(shape))
-        self.parts = tuple(boxes)
-        self._corners = np.stack([_around(np.concatenate(corners)) for corners in boxes.values()])
+    def __init__(self, corners: Mapping[Part, np.ndarray], parts: Iterable[Part]) -> None:
+        """corners: see `corners_of`. `parts` are links, or bases whose centre of mass is their origin. Raises
+        InvalidInput for a part whose shapes have no corners that are known."""
+        self.parts = tuple(parts)
+        lacking = [part for part in self.parts if part not in corners]
+        if lacking:
+            raise InvalidInput(f"a visual shape of body {lacking[0][0]} is neither a mesh nor a box")
+        self._corners = np.stack([_around(corners[part]) for part in self.parts])
+        self._links: dict[int, list[int]] = {}
+        for uid, link in self.parts:
+            self._links.setdefault(uid, []).append(link)
 
     def unseen(self, client: Client, view: tuple[float, ...], projection: tuple[float, ...]) -> set[Part]:
         """The parts whose boxes lie outside the frustum of these OpenGL matrices."""
-        places, quaternions = zip(*(_frame(client, part) for part in self.parts))
-        rotations = np.array([pybullet.getMatrixFromQuaternion(q) for q in quaternions]).reshape(-1, 3, 3)
-        points = self._corners @ rotations.transpose(0, 2, 1) + np.array(places)[:, None]
+        frames = {
+            part: frame for uid, links in self._links.items() for part, frame in _frames(client, uid, links)
+        }
+        places, quaternions = (np.array(v) for v in zip(*(frames[part] for part in self.parts)))
+        points = self._corners @ rotations(quaternions).transpose(0, 2, 1) + places[:, None]
         # OpenGL's matrices are stored by columns: row vectors multiply from the left.
         to_clip = _matrix(view) @ _matrix(projection)
         clip = points @ to_clip[:3] + to_clip[3]
@@ -50,16 +55,29 @@ class Bounds:
         return {part for part, is_out in zip(self.parts, np.any(beyond, axis=1)) if is_out}
 
 
+def corners_of(client: Client) -> dict[Part, np.ndarray]:
+    """Corners (n, 3) of boxes around the visual shapes of a loaded world's parts, in their link's frame; parts with
+    shapes that are neither meshes nor boxes are left out."""
+    found: dict[Part, list[np.ndarray]] = {}
+    others: set[Part] = set()
+    for uid in range(client.getNumBodies()):
+        for shape in client.getVisualShapeData(uid):
+            part = uid, shape[1]
+            if shape[2] in (pybullet.GEOM_MESH, pybullet.GEOM_BOX):
+                found.setdefault(part, []).append(_shape_corners(shape))
+            else:
+                others.add(part)
+    return {part: np.concatenate(corners) for part, corners in found.items() if part not in others}
+
+
 def _shape_corners(shape: tuple[Any, ...]) -> np.ndarray:
     """Corners (n, 3) of one entry of getVisualShapeData, in the link's frame."""
     kind, dimensions, file, position, quaternion = shape[2:7]
     if kind == pybullet.GEOM_MESH:
         low, high = meshes.extent(Path(file.decode()))
         corners = _box((low + high) / 2, (high - low) / 2) * np.array(dimensions)
-    elif kind == pybullet.GEOM_BOX:
-        corners = _box(np.zeros(3), np.array(dimensions) / 2)
     else:
-        raise InvalidInput(f"a visual shape of PyBullet's kind {kind} is neither a mesh nor a box")
+        corners = _box(np.zeros(3), np.array(dimensions) / 2)
     rotation = np.array(pybullet.getMatrixFromQuaternion(quaternion)).reshape(3, 3)
     return corners @ rotation.T + np.array(position)
 
@@ -73,14 +91,14 @@ def _box(centre: np.ndarray, half: np.ndarray) -> np.ndarray:
     return centre + _UNIT_CORNERS * half
 
 
-def _frame(client: Client, part: Part) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Position and quaternion of the part's link in the world."""
-    uid, link = part
-    if link < 0:
-        position, quaternion = client.getBasePositionAndOrientation(uid)
-    else:
-        position, quaternion = client.getLinkState(uid, link)[4:6]
-    return position, quaternion
+def _frames(client: Client, uid: int, links: list[int]) -> Iterator[tuple[Part, tuple[Any, Any]]]:
+    """Position and quaternion of some of a body's links in the world."""
+    if -1 in links:
+        yield (uid, -1), client.getBasePositionAndOrientation(uid)
+    others = [link for link in links if link >= 0]
+    if others:
+        for link, state in zip(others, client.getLinkStates(uid, others)):
+            yield (uid, link), state[4:6]
 
 
 def _matrix(columns: tuple[float, ...]) -> np.ndarray:

@@ -7,41 +7,36 @@ import numpy as np
 from simulators.base import PixelBox
 from simulators.playtable.bounds import Bounds
 from simulators.playtable.boxes import box_around, parts_of, visible_mask
-from simulators.playtable.client import Client
+from simulators.playtable.drawers import Drawer
 from simulators.playtable.pictures import Picture
-from simulators.playtable.renderers import Renderer
 from simulators.playtable.robot import Robot
 from simulators.playtable.scene import Scene
 from simulators.playtable.views import HandView, StaticView
-from simulators.playtable.visuals import Visuals
 from simulators.playtable.world import Bodies
 
 
 class Cameras:
     """Serves as long as the same files are loaded: uids and links are the same after every reset."""
 
-    def __init__(
-        self, client: Client, visuals: Visuals, scene: Scene, renderer: Renderer, robot: Robot, bodies: Bodies
-    ) -> None:
-        self._client = client
+    def __init__(self, drawer: Drawer, scene: Scene, robot: Robot, bodies: Bodies) -> None:
+        self._client = client = drawer.client
         links = client.links(bodies.table)
         lamps = {(bodies.table, links[light.link]) for light in (scene.bulb, scene.led)}
         fixtures = {(bodies.pedestal, -1), (bodies.floor, -1), *lamps}
         fixtures |= {(bodies.table, links[name]) for name in scene.fixed_links}
-        doors = {part for part in visuals.parts if part[0] == bodies.table} - fixtures
+        parts = drawer.visuals.parts
+        doors = {part for part in parts if part[0] == bodies.table} - fixtures
         self._doors = sorted(doors)
-        self._static = StaticView(
-            client, visuals, scene.static_camera, frozenset(fixtures), frozenset(doors), renderer
-        )
-        self._hand = HandView(client, visuals, scene.hand_lens, robot.uid, robot.camera_link, renderer)
+        self._static = StaticView(drawer, scene.static_camera, frozenset(fixtures), frozenset(doors))
+        self._hand = HandView(drawer, scene.hand_lens, robot.uid, robot.camera_link)
         self._static_bounds: Bounds | None = None
         self._hand_bounds: Bounds | None = None
-        if not renderer.casts_shadows:
-            moving = {part for part in visuals.parts if part[0] == robot.uid and part[1] >= 0}
+        if not drawer.casts_shadows:
+            moving = {part for part in parts if part[0] == robot.uid and part[1] >= 0}
             moving |= {(uid, -1) for uid in bodies.blocks.values()}
-            table = {part for part in visuals.parts if part[0] == bodies.table and part[1] >= 0}
-            self._static_bounds = Bounds(client, sorted(moving))
-            self._hand_bounds = Bounds(client, sorted(moving | table))
+            table = {part for part in parts if part[0] == bodies.table and part[1] >= 0}
+            self._static_bounds = Bounds(drawer.corners, sorted(moving))
+            self._hand_bounds = Bounds(drawer.corners, sorted(moving | table))
         self._shown = {
             name: (parts_of(shown, bodies.table, links, bodies.blocks), shown.part)
             for name, shown in scene.boxes.items()

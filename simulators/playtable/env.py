@@ -17,13 +17,15 @@ from settings.machine import pybullet_build
 from simulators.base import Observation, PixelBox
 from simulators.playtable import world
 from simulators.playtable.cameras import Cameras
+from simulators.playtable.drawers import ArrayDrawer, BulletDrawer, Drawer, looks_of
 from simulators.playtable.pictures import Picture
 from simulators.playtable.random_scene import random_scene
 from simulators.playtable.renderers import TINY, close_client, open_client, renderer_named
 from simulators.playtable.robot import Robot
+from simulators.playtable.scene import DESIGN_SCALE
 from simulators.playtable.scenes import load_scene
 from simulators.playtable.table import Table
-from simulators.playtable.visuals import Visuals, read_colours
+from simulators.playtable.tiny.poses import Poses
 
 _SUBSTEPS = world.PHYSICS_HZ // CALVIN.control_hz
 
@@ -35,21 +37,38 @@ class PlayTable:
     clears: an episode is a function of (robot_obs, scene_obs, seed, actions), whatever ran before it.
     """
 
-    def __init__(self, scene: str = "D", assets: str | Path | None = None, renderer: str = TINY.name) -> None:
+    def __init__(
+        self,
+        scene: str = "D",
+        assets: str | Path | None = None,
+        renderer: str = TINY.name,
+        *,
+        bullet_draws: bool = False,
+    ) -> None:
         """scene, assets: see `simulators.playtable.scenes.load_scene`, also for what it raises. renderer: `tiny`
-        or `egl`; raises SimulatorMissing where EGL does not work.
+        or `egl`; raises SimulatorMissing where EGL does not work. bullet_draws: leave `tiny` to PyBullet too, which
+        gives the same bytes later.
         """
         self._renderer = renderer_named(renderer)
         self._thread = threading.get_ident()
         self.scene = load_scene(scene, assets)
         self._folder = tempfile.TemporaryDirectory(prefix="playtable-")
         self._files = self.scene.write_files(Path(self._folder.name))
+        looks = None if bullet_draws or self._renderer is not TINY else looks_of(self.scene, self._files)
+        self._is_bare = looks is not None
         self._client = open_client(self._renderer, self.scene.static_camera.lens.pixels)
-        self._visuals = Visuals(self._client)
         self.robot, bodies = self._load()
-        self._colours = read_colours(self._client)
+        self._drawer: Drawer
+        if looks is None:
+            self._drawer = BulletDrawer(self._client, self._renderer)
+        else:
+            jointed = {
+                self.robot.uid: (self._files.robot, 1.0),
+                bodies.table: (self._files.table, DESIGN_SCALE),
+            }
+            self._drawer = ArrayDrawer(self._client, looks, Poses(self._client, looks.models.parts, jointed))
         self.table = self._begin(bodies)
-        self._cameras = Cameras(self._client, self._visuals, self.scene, self._renderer, self.robot, bodies)
+        self._cameras = Cameras(self._drawer, self.scene, self.robot, bodies)
 
     def reset(
         self, robot_obs: np.ndarray | None = None, scene_obs: np.ndarray | None = None, seed: int = 0
@@ -67,12 +86,14 @@ class PlayTable:
         self.table.reset(np.asarray(scene_obs, dtype=np.float64))
         self.robot.reset(robot_obs)
         self._client.stepSimulation()
+        self._drawer.moved()
 
     def step(self, action: np.ndarray) -> None:
         self.robot.apply(action)
         for _ in range(_SUBSTEPS):
             self._client.stepSimulation()
         self.table.update()
+        self._drawer.moved()
 
     def observe(self, cameras: Sequence[str] = CAMERAS, boxes: bool = False) -> Observation:
         unknown = set(cameras) - set(CAMERAS)
@@ -109,6 +130,7 @@ class PlayTable:
 
     def robot_obs_at(self, pose: np.ndarray) -> np.ndarray:
         """robot_obs (15,) of the arm at rest with the tcp at `pose` (6,) and open fingers. Moves the arm."""
+        self._drawer.moved()
         return self.robot.observation_at(pose)
 
     def description(self) -> dict[str, str]:
@@ -123,15 +145,16 @@ class PlayTable:
         }
 
     def close(self) -> None:
+        self._drawer.close()
         close_client(self._renderer, self._client)
         self._folder.cleanup()
 
     def _load(self) -> tuple[Robot, world.Bodies]:
-        return world.build(self._client, self.scene, self._files)
+        return world.build(self._client, self.scene, self._files, self._is_bare)
 
     def _begin(self, bodies: world.Bodies) -> Table:
-        self._visuals.begin(self._colours)
-        return Table(self._client, self._visuals, self.scene, bodies.table, bodies.blocks)
+        self._drawer.begin()
+        return Table(self._client, self._drawer.visuals, self.scene, bodies.table, bodies.blocks)
 
     def _check_thread(self) -> None:
         if self._renderer.one_thread and threading.get_ident() != self._thread:

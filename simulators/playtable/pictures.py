@@ -24,6 +24,34 @@ class Picture:
     depth: np.ndarray
 
 
+@dataclass(frozen=True)
+class Layer:
+    """The pixels of a picture that show something: their `places` (n,), row * side + column, their `rgb` (n, 3),
+    `segments` (n,) and `depth` (n,) as in `Picture`."""
+
+    places: np.ndarray
+    rgb: np.ndarray
+    segments: np.ndarray
+    depth: np.ndarray
+
+
+def layer_of(picture: Picture) -> Layer:
+    """What it shows."""
+    places = np.flatnonzero(picture.segments.ravel() >= 0)
+    flat = picture.rgb.reshape(-1, 3), picture.segments.ravel(), picture.depth.ravel()
+    return Layer(places, *(values[places] for values in flat))
+
+
+def picture_of(layer: Layer, side: int, nothing: float) -> Picture:
+    """A layer before white; nothing: the depth of where nothing is."""
+    pixels = side * side
+    rgb, segments = np.full((pixels, 3), 255, np.uint8), np.full(pixels, -1, np.int32)
+    depth = np.full(pixels, nothing, np.float32)
+    rgb[layer.places], segments[layer.places], depth[layer.places] = layer.rgb, layer.segments, layer.depth
+    shape = side, side
+    return Picture(rgb.reshape(*shape, 3), segments.reshape(shape), depth.reshape(shape))
+
+
 def projection(lens: Lens) -> tuple[float, ...]:
     """OpenGL's projection matrix, column by column."""
     matrix: tuple[float, ...] = pybullet.computeProjectionMatrixFOV(
@@ -53,21 +81,19 @@ def render(
     return Picture(rgb, np.reshape(segments, shape), np.reshape(depth, shape))
 
 
-def in_front(front: Picture, back: Picture) -> Picture | None:
+def in_front(front: Layer, back: Picture) -> Picture | None:
     """The nearer of two pictures of the same view at every pixel.
 
     None where that cannot be told: two surfaces of different colour at the same depth.
     """
-    back_depth, front_depth = back.depth.ravel(), front.depth.ravel()
-    candidates = np.flatnonzero(front.segments.ravel() >= 0)
-    gap = front_depth[candidates] - back_depth[candidates]
-    nearer, gap = candidates[gap < _DEPTH_TIE], gap[gap < _DEPTH_TIE]
-    front_rgb = front.rgb.reshape(-1, 3)[nearer]
-    ties = nearer[gap > -_DEPTH_TIE]
-    if (front.rgb.reshape(-1, 3)[ties] != back.rgb.reshape(-1, 3)[ties]).any():
+    gap = front.depth - back.depth.ravel()[front.places]
+    nearer = np.flatnonzero(gap < _DEPTH_TIE)
+    places, rgb_there = front.places[nearer], front.rgb[nearer]
+    ties = np.flatnonzero(gap[nearer] > -_DEPTH_TIE)
+    if (rgb_there[ties] != back.rgb.reshape(-1, 3)[places[ties]]).any():
         return None
     rgb, segments, depth = back.rgb.copy(), back.segments.copy(), back.depth.copy()
-    rgb.reshape(-1, 3)[nearer] = front_rgb
-    segments.ravel()[nearer] = front.segments.ravel()[nearer]
-    depth.ravel()[nearer] = front_depth[nearer]
+    rgb.reshape(-1, 3)[places] = rgb_there
+    segments.reshape(-1)[places] = front.segments[nearer]
+    depth.reshape(-1)[places] = front.depth[nearer]
     return Picture(rgb, segments, depth)

@@ -109,8 +109,10 @@ class Robot:
 
     def observation(self) -> np.ndarray:
         """CALVIN's robot_obs, (15,) float64."""
-        joints = [self._client.joint_position(self.uid, joint) for joint in self.arm]
-        return np.array([*self.tcp_pose(), self._opening(), *joints, self.gripper_action], dtype=np.float64)
+        states = self._client.getJointStates(self.uid, [*self.arm, *self.fingers])
+        joints = [state[0] for state in states]
+        arm, fingers = joints[: len(self.arm)], joints[len(self.arm) :]
+        return np.array([*self.tcp_pose(), sum(fingers), *arm, self.gripper_action], dtype=np.float64)
 
     def info(self) -> dict[str, Any]:
         """The `robot_info` part of CALVIN's info."""
@@ -124,9 +126,6 @@ class Robot:
             "uid": self.uid,
             "contacts": self._client.getContactPoints(bodyA=self.uid),
         }
-
-    def _opening(self) -> float:
-        return sum(self._client.joint_position(self.uid, joint) for joint in self.fingers)
 
     def _keep_fingers_centred(self) -> None:
         gear = self._client.createConstraint(

@@ -15,10 +15,9 @@ import pybullet
 
 from benchmark.cameras import Lens, StaticCamera
 from simulators.playtable.bounds import Bounds
-from simulators.playtable.client import Client
-from simulators.playtable.pictures import Picture, in_front, projection, render
-from simulators.playtable.renderers import Renderer
-from simulators.playtable.visuals import Part, Visuals
+from simulators.playtable.drawers import Drawer
+from simulators.playtable.pictures import Layer, Picture, in_front, projection
+from simulators.playtable.visuals import Part
 
 
 class StaticView:
@@ -29,15 +28,9 @@ class StaticView:
     """
 
     def __init__(
-        self,
-        client: Client,
-        visuals: Visuals,
-        camera: StaticCamera,
-        fixtures: frozenset[Part],
-        doors: frozenset[Part],
-        renderer: Renderer,
+        self, drawer: Drawer, camera: StaticCamera, fixtures: frozenset[Part], doors: frozenset[Part]
     ) -> None:
-        self._client, self._visuals, self._renderer = client, visuals, renderer
+        self._drawer = drawer
         self._fixtures, self._doors = fixtures, doors
         self.camera = camera
         self.matrix: tuple[float, ...] = pybullet.computeViewMatrix(camera.eye, camera.target, camera.up)
@@ -46,7 +39,7 @@ class StaticView:
         # plane moved to half the way two layers can be told apart to a micrometre.
         distance = float(np.linalg.norm(np.subtract(camera.eye, camera.target)))
         #: Whose depth buffer the pictures have.
-        self.depth_lens = camera.lens if renderer.casts_shadows else replace(camera.lens, near=distance / 2)
+        self.depth_lens = camera.lens if drawer.casts_shadows else replace(camera.lens, near=distance / 2)
         self._layer_projection = projection(self.depth_lens)
         self._fixture_pictures: dict[Hashable, Picture] = {}
         self._still: tuple[Hashable, Picture] | None = None
@@ -61,62 +54,53 @@ class StaticView:
         if bounds is None:
             return self._draw(frozenset(), self._projection)
         still = self._still_picture(lamps, door_places)
-        unseen = bounds.unseen(self._client, self.matrix, self._layer_projection)
+        unseen = bounds.unseen(self._drawer.client, self.matrix, self._layer_projection)
         front = self._draw_layer(self._fixtures | self._doors | unseen)
         return in_front(front, still) or self._draw_exactly(frozenset())
 
     def _still_picture(self, lamps: Hashable, door_places: Hashable) -> Picture:
         """Fixtures and doors, drawn anew where a door has moved."""
         if self._still is None or self._still[0] != (lamps, door_places):
+            parts = self._drawer.visuals.parts
             if lamps not in self._fixture_pictures:
-                self._fixture_pictures[lamps] = self._draw_exactly(self._visuals.parts - self._fixtures)
-            picture = in_front(
-                self._draw_layer(self._visuals.parts - self._doors), self._fixture_pictures[lamps]
-            )
+                self._fixture_pictures[lamps] = self._draw_exactly(parts - self._fixtures)
+            picture = in_front(self._draw_layer(parts - self._doors), self._fixture_pictures[lamps])
             if picture is None:
-                picture = self._draw_exactly(self._visuals.parts - self._doors - self._fixtures)
+                picture = self._draw_exactly(parts - self._doors - self._fixtures)
             self._still = ((lamps, door_places), picture)
         return self._still[1]
-
-    def _draw_layer(self, hidden: Set[Part]) -> Picture:
-        return self._draw(hidden, self._layer_projection)
 
     def _draw_exactly(self, hidden: Set[Part]) -> Picture:
         """Colours under the camera's own lens: where two triangles of CALVIN's table share a depth, the near
         plane decides which one wins."""
-        return replace(self._draw(hidden, self._projection), depth=self._draw_layer(hidden).depth)
+        return replace(
+            self._draw(hidden, self._projection), depth=self._draw(hidden, self._layer_projection).depth
+        )
+
+    def _draw_layer(self, hidden: Set[Part]) -> Layer:
+        return self._drawer.layer(hidden, self.camera.lens.pixels, self.matrix, self._layer_projection)
 
     def _draw(self, hidden: Set[Part], lens: tuple[float, ...]) -> Picture:
-        self._visuals.hide(hidden)
-        return render(self._client, self.camera.lens.pixels, self.matrix, lens, self._renderer.flag)
+        return self._drawer.picture(hidden, self.camera.lens.pixels, self.matrix, lens)
 
 
 class HandView:
     """The camera in the hand: link `link` of body `robot`; where it looks is
     calvin_env/camera/gripper_camera.py."""
 
-    def __init__(
-        self,
-        client: Client,
-        visuals: Visuals,
-        lens: Lens,
-        robot: int,
-        link: int,
-        renderer: Renderer,
-    ) -> None:
-        self._client, self._visuals, self._renderer = client, visuals, renderer
+    def __init__(self, drawer: Drawer, lens: Lens, robot: int, link: int) -> None:
+        self._drawer = drawer
         self._lens, self._projection = lens, projection(lens)
         self._robot, self._link = robot, link
 
     def picture(self, bounds: Bounds | None) -> Picture:
         """What the camera sees. bounds: of parts that may be out of sight; None draws everything."""
         view = self._view()
-        unseen = bounds.unseen(self._client, view, self._projection) if bounds is not None else set()
-        self._visuals.hide(unseen)
-        return render(self._client, self._lens.pixels, view, self._projection, self._renderer.flag)
+        unseen = bounds.unseen(self._drawer.client, view, self._projection) if bounds is not None else set()
+        return self._drawer.picture(unseen, self._lens.pixels, view, self._projection)
 
     def _view(self) -> tuple[float, ...]:
-        eye, quaternion = self._client.getLinkState(self._robot, self._link)[:2]
+        eye, quaternion = self._drawer.client.getLinkState(self._robot, self._link)[:2]
         rotation = np.array(pybullet.getMatrixFromQuaternion(quaternion)).reshape(3, 3)
         matrix: tuple[float, ...] = pybullet.computeViewMatrix(
             eye, (np.array(eye) + rotation[:, 1]).tolist(), (-rotation[:, 2]).tolist()

@@ -13,9 +13,12 @@ Colour = tuple[float, ...]
 
 
 class Visuals:
-    """PyBullet's renderers skip what has alpha 0; a part comes back by getting its colours again."""
+    """PyBullet's renderers skip what has alpha 0; a part comes back by getting its colours again.
 
-    def __init__(self, client: Client) -> None:
+    client: whose shapes these are; None where something else draws.
+    """
+
+    def __init__(self, client: Client | None) -> None:
         self._client = client
         self._colours: dict[Part, tuple[Colour, ...]] = {}
         self._hidden: frozenset[Part] = frozenset()
@@ -30,24 +33,33 @@ class Visuals:
         """Everything that can be drawn."""
         return frozenset(self._colours)
 
+    @property
+    def colours(self) -> Mapping[Part, tuple[Colour, ...]]:
+        """What each part is painted with, hidden or not."""
+        return self._colours
+
     def paint(self, part: Part, rgba: Colour) -> None:
         """Give all shapes of `part` a colour; a hidden part stays hidden."""
         self._colours[part] = (rgba,) * len(self._colours[part])
-        if part not in self._hidden:
+        if self._client is not None and part not in self._hidden:
             self._client.changeVisualShape(*part, rgbaColor=rgba)
 
     def hide(self, parts: Set[Part]) -> None:
         """Skip `parts` from now on, and nothing else."""
+        if self._client is not None:
+            self._change(self._client, parts)
+        self._hidden = frozenset(parts)
+
+    def _change(self, client: Client, parts: Set[Part]) -> None:
         for part in self._hidden - parts:
             colours = self._colours[part]
             if len(set(colours)) == 1:
-                self._client.changeVisualShape(*part, rgbaColor=colours[0])
+                client.changeVisualShape(*part, rgbaColor=colours[0])
                 continue
             for shape, rgba in enumerate(colours):
-                self._client.changeVisualShape(*part, shapeIndex=shape, rgbaColor=rgba)
+                client.changeVisualShape(*part, shapeIndex=shape, rgbaColor=rgba)
         for part in parts - self._hidden:
-            self._client.changeVisualShape(*part, rgbaColor=(1.0, 1.0, 1.0, 0.0))
-        self._hidden = frozenset(parts)
+            client.changeVisualShape(*part, rgbaColor=(1.0, 1.0, 1.0, 0.0))
 
 
 def read_colours(client: Client) -> dict[Part, tuple[Colour, ...]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +30,13 @@ class Bodies:
     floor: int
 
 
-def build(client: Client, scene: Scene, files: SceneFiles) -> tuple[Robot, Bodies]:
+def build(client: Client, scene: Scene, files: SceneFiles, is_bare: bool = False) -> tuple[Robot, Bodies]:
     """Empty the physics server and load the scene; the uids are the same every time.
 
     The order is calvin_env's (envs/play_table_env.py, robot/robot.py, scene/play_table_scene.py): the order
     in which bodies and constraints are made is the order in which Bullet solves them, and shows in the last
     bits of every contact. calvin_env asks for deterministic pairs before it resets the simulation, which
-    forgets the wish. Raises InvalidInput for a file that PyBullet cannot load.
+    forgets the wish. is_bare: without what is only drawn. Raises InvalidInput for a file that PyBullet cannot load.
     """
     client.resetSimulation()
     if scene.deterministic_pairs:
@@ -42,26 +44,26 @@ def build(client: Client, scene: Scene, files: SceneFiles) -> tuple[Robot, Bodie
     client.setTimeStep(1.0 / PHYSICS_HZ)
     client.setGravity(0, 0, _GRAVITY)
     orientation = pybullet.getQuaternionFromEuler(scene.robot_orientation)
+    load = functools.partial(client.loadURDF, flags=pybullet.URDF_IGNORE_VISUAL_SHAPES if is_bare else 0)
     try:
-        robot = client.loadURDF(str(files.robot), scene.robot_position, orientation, useFixedBase=True)
+        robot = load(str(files.robot), scene.robot_position, orientation, useFixedBase=True)
         arm = Robot(client, robot)
         arm.reset(None)
         bodies = Bodies(
             pedestal=_pedestal(client, scene),
-            blocks={name: _block(client, scene, name, path) for name, path in files.blocks.items()},
-            table=client.loadURDF(str(files.table), globalScaling=DESIGN_SCALE),
-            floor=client.loadURDF(str(files.floor)),
+            blocks={name: _block(load, scene, name, path) for name, path in files.blocks.items()},
+            table=load(str(files.table), globalScaling=DESIGN_SCALE),
+            floor=load(str(files.floor)),
         )
     except pybullet.error as error:
         raise InvalidInput(f"PyBullet cannot load scene {scene.name}: {error}") from None
     return arm, bodies
 
 
-def _block(client: Client, scene: Scene, name: str, path: Path) -> int:
+def _block(load: Callable[..., int], scene: Scene, name: str, path: Path) -> int:
     position, euler = scene.loading_poses.get(name, ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)))
     orientation = pybullet.getQuaternionFromEuler(euler)
-    uid: int = client.loadURDF(str(path), position, orientation, globalScaling=DESIGN_SCALE)
-    return uid
+    return load(str(path), position, orientation, globalScaling=DESIGN_SCALE)
 
 
 def _pedestal(client: Client, scene: Scene) -> int:

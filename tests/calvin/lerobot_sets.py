@@ -235,6 +235,16 @@ def change_info(root: Path, **changed: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
 
 
+def rename(root: Path, names: dict[str, str]) -> None:
+    """Columns, of a set whose tables hold all of it."""
+    info = json.loads((root / "meta" / "info.json").read_text())
+    info["features"] = {names.get(name, name): about for name, about in info["features"].items()}
+    (root / "meta" / "info.json").write_text(json.dumps(info))
+    for file in (root / "data").rglob("*.parquet"):
+        table = pq.read_table(file)
+        pq.write_table(table.rename_columns([names.get(n, n) for n in table.column_names]), file)
+
+
 def change_table(path: Path, **columns: Any) -> None:
     """Replace columns of a parquet file; None takes one out."""
     table = pq.read_table(path)

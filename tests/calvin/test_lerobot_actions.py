@@ -201,6 +201,18 @@ def test_of_several_columns_each_is_what_its_values_say(tmp_path: Path, shown: l
         open_split(root, TRAINING, wrong)
 
 
+def test_a_column_of_any_name_is_an_action_where_its_values_are(tmp_path: Path, shown: list[Episode]) -> None:
+    columns = {"target": [absolute(e) for e in shown], "joints": [e.robot_obs[:, 7:14] for e in shown]}
+    root = sets.write_v2(tmp_path / "set", shown, columns=columns)
+    sets.rename(root, {"action": "command"})
+    split = open_split(root, TRAINING, NONE)
+    np.testing.assert_array_equal(split.read(split.demonstrations[0]).rel_actions, shown[0].rel_actions)
+    np.testing.assert_array_equal(split.read(split.demonstrations[0]).actions, absolute(shown[0]))
+    notes = split.examine([]).notes
+    assert any(note.startswith("rel_actions is command: relative, as in") for note in notes)
+    assert any(note.startswith("joints is not used: it is neither") for note in notes)
+
+
 def test_eight_numbers_are_no_action(tmp_path: Path, shown: list[Episode]) -> None:
     quaternions = [np.c_[e.rel_actions, np.ones(len(e))] for e in shown]
     root = sets.write_v2(tmp_path / "set", shown, columns={"action": quaternions})

@@ -151,22 +151,13 @@ def test_columns_are_found_by_name_shape_and_modality(tmp_path: Path) -> None:
         DatasetError, match=r"data\.columns\.robot_obs: action is float32 of 7; robot_obs is 15"
     ):
         open_split(root, TRAINING, Reading((("robot_obs", "action"),), "none"))
-    rename(root, {sets.STATE: "proprio_a", other: "proprio_b"})
+    sets.rename(root, {sets.STATE: "proprio_a", other: "proprio_b"})
     with pytest.raises(DatasetError, match=r"proprio_a and proprio_b could each be robot_obs; say which"):
         open_split(root, TRAINING, NONE)
     modality = {"state": {"all": {"start": 0, "end": 15, "original_key": "proprio_b"}}}
     (root / "meta" / "modality.json").write_text(json.dumps(modality))
     notes = open_split(root, TRAINING, NONE).examine([]).notes
     assert "robot_obs is proprio_b: it is float32 of 15, and modality.json names it" in notes
-
-
-def rename(root: Path, names: dict[str, str]) -> None:
-    info = json.loads((root / "meta" / "info.json").read_text())
-    info["features"] = {names.get(name, name): about for name, about in info["features"].items()}
-    (root / "meta" / "info.json").write_text(json.dumps(info))
-    for file in (root / "data").rglob("*.parquet"):
-        table = pq.read_table(file)
-        pq.write_table(table.rename_columns([names.get(n, n) for n in table.column_names]), file)
 
 
 def test_unknown_tasks_are_left_out_and_counted(tmp_path: Path) -> None:

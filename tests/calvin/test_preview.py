@@ -6,14 +6,17 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import pytest
+from PIL import Image, ImageDraw
 
 from calvin.preview import MOST, _chosen, contact_sheet
-from calvin.split import TRAINING, Reading, open_split
+from calvin.split import TRAINING, VALIDATION, Reading, open_split
 from tests.calvin import lerobot_sets as sets
 from tests.calvin.samples import make_episode
 from tests.calvin.scene_frames import film
 from tests.calvin.writing import write_split
+
+SPLITS = (TRAINING, VALIDATION)
 
 
 def pixels(content: bytes) -> np.ndarray:
@@ -33,6 +36,20 @@ def test_frames_and_words_are_on_the_sheet(tmp_path: Path) -> None:
     assert (one == 77).all(axis=2).sum() > 3 * 120 * 120, "three frames"
     other = sheet("c", (sets.TRAINED[0][0], "pull the drawer out, please"), 77)
     assert (one != other).any() and ((one == 77) == (other == 77)).all(), "only the words differ"
+
+
+def test_episodes_have_the_numbers_that_settings_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: list[str] = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda _, place, text, *a, **b: words.append(str(text)))
+    root = sets.write_v2(tmp_path / "set", sets.episodes(3))
+    contact_sheet([open_split(root, name, Reading(validation_episodes="0,2")) for name in SPLITS])
+    assert [word.split("  ")[0] for word in words if "scene" in word] == [
+        "episode 1",
+        "episode 0",
+        "episode 2",
+    ]
 
 
 def test_a_frame_that_cannot_be_read_does_not_end_it(tmp_path: Path) -> None:

@@ -221,6 +221,10 @@ def test_a_new_name_stands_in_the_settings_too(
     assert say(home, "ablation", "rename", "the long one", "the long one") == 0, "its own name"
     assert say(home, "ablation", "rename", "the  long one", " another ") == 0
     assert names(database) == {1: "another"}
+    assert say(home, "pause", "one") == 2
+    said = capsys.readouterr().err
+    assert "there is no ablation 'one' in this home: ablation 1 was called so until " in said
+    assert said.endswith(" and is called 'another' now\n")
 
 
 @pytest.mark.parametrize(

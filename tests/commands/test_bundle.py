@@ -79,6 +79,19 @@ def test_what_was_fetched_from_the_hub_is_told_to_lie_elsewhere(
     )
 
 
+def test_a_name_that_no_ablation_may_get_is_warned_of(home: Home, tmp_path: Path, capsys: Capture) -> None:
+    database = open_state(home)
+    submit(database, planned("more"), key="1")
+    database.close()
+    run(capsys, "--home", home.root, "bundle", "export", tmp_path / "one.bundle")
+    _, err = run(capsys, "--home", tmp_path / "new", "bundle", "import", tmp_path / "one.bundle")
+    assert "warning: ablation 2: '1' means ablation 1 already" in err
+    assert err.endswith(f"cli.py --home {tmp_path / 'new'} ablation rename 2 NEW\n")
+    run(capsys, "--home", tmp_path / "new", "ablation", "rename", "2", "more")
+    _, err = run(capsys, "--home", tmp_path / "new", "bundle", "import", tmp_path / "one.bundle")
+    assert err == ""
+
+
 def test_lost_artifacts_are_warned_of(home: Home, tmp_path: Path, capsys: Capture) -> None:
     path = next(home.artifacts.glob("??/*"))
     path.unlink()

@@ -168,6 +168,21 @@ def test_faulty_annotations_do_not_hide_the_rest(data: Path, capsys: pytest.Capt
     assert "there is a gap at frame 100" in third
 
 
+def test_what_keeps_a_set_from_being_opened_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = sets.write_v2(tmp_path / "set", sets.episodes(3))
+    sets.change_info(root, total_episodes=4)
+    assert cli.main(["data", "check", str(root)]) == 1
+    head, problem, *rest = capsys.readouterr().out.splitlines()
+    assert head.startswith("training and validation: 0 demonstrations") and rest == []
+    assert problem.strip() == (
+        f"{root}/meta/info.json: total_episodes is 4, and episodes.jsonl has 3 episodes."
+    )
+    assert cli.main(["data", "check", str(root), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["splits"].keys() == {"training", "validation"}
+
+
 def test_only_the_named_split_is_read(data: Path) -> None:
     (data / "training" / "episode_0000102.npz").unlink()
     assert cli.main(["data", "check", str(data), "--split", "validation"]) == 0

@@ -83,19 +83,17 @@ def test_the_least_change_that_fits_is_proposed(
     assert proposed in str(refused.value)
 
 
-def test_the_best_worker_counts_and_its_smallest_card() -> None:
+def test_the_best_cards_count_and_the_smallest_of_them() -> None:
     room = Room([(0, 1), (2, 3)], {0: 200 * GIB, 1: 80 * GIB, 2: 90 * GIB, 3: 91 * GIB})
     assert room.largest(1) == ("GPU 0", 200.0)
-    assert room.largest(2) == ("GPU 2", 90.0)
-    assert room.largest(3) is None
+    assert room.largest(2) == ("GPU 3", 91.0)
+    assert room.largest(4) == ("GPU 1", 80.0)
+    assert room.largest(5) is None
 
 
-def test_where_no_worker_has_as_many_devices_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_workers_have_not_as_many_devices_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     check([job(**FULL, devices=8)], cards(80, (0, 1), (2,)))
-    assert (
-        "asks for 8 devices of one worker, and the largest has 2: nothing was compared"
-        in capsys.readouterr().err
-    )
+    assert "asks for 8 devices, and the workers here have 3: nothing was compared" in capsys.readouterr().err
 
 
 def test_other_machines_may_have_the_device(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,9 +27,9 @@ def test_more_gpus_than_a_worker_of_a_session_has(
     assert cli.main(list(wanted)) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(
-        f"error: {stage}.devices is 2, but the workers of this session have 1 each at most"
+        f"error: {stage}.devices is 2, but the workers of this session have 1 GPU together"
     )
-    assert line.endswith("--gpus 0+1") and not home.exists()
+    assert line.endswith("--gpus 0,1") and not home.exists()
     assert cli.main([*wanted, "--detach"]) == 0, "a worker that has both may come"
 
 

@@ -15,22 +15,20 @@ import argparse
 import errno
 import gc
 import json
-import os
 import shutil
 import signal
 import sys
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from db.migrate import revisions
-from errors import EnvironmentLacks, Stopped
 from settings.home import Home
 from tests.crash import files_life, life, moments
+from tests.crash.children import TOLD, in_child
 from workers.broker import connect, start_private
 
 #: More moments than any life has.
@@ -45,38 +43,6 @@ _SOME = 24
 
 #: How often a life is asked to come to a moment: lives differ in how often they sync the state's log.
 _TRIES = 5
-
-#: Exit status of a life that ended with an error of the machine which its command prints in a sentence.
-_TOLD = 3
-
-
-def in_child(act: Callable[[], None], words: Path, fault: int = 0) -> int:
-    """Exit status of a forked child that acts; negative for a signal. What it raised stands in `words`.
-
-    fault: the number of the OSError that it meets.
-    """
-    words.unlink(missing_ok=True)
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            act()
-            code = 0
-        except BaseException as error:
-            moments.arm(-1)
-            moments.arm_fault(None, -1, 0)
-            code = _TOLD if _is_told(error, fault) else 1
-            words.write_text(traceback.format_exc())
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status)
-
-
-def _is_told(error: BaseException, fault: int) -> bool:
-    if isinstance(error, OSError):
-        return fault != 0 and error.errno == fault
-    return fault != 0 and isinstance(error, (EnvironmentLacks, Stopped))
 
 
 class Jobs:
@@ -232,7 +198,7 @@ def _faulted(
     met, redone = json.loads(facts.read_text())
     if ended == 0 and not met:
         return None
-    wrong = [words.read_text()] if ended not in (0, _TOLD) or not met else []
+    wrong = [words.read_text()] if ended not in (0, TOLD) or not met else []
     return wrong + _ended(lived, home, expected, words, redone)
 
 

@@ -363,6 +363,7 @@ def test_an_arm_that_is_worked_on_stays(database: Database, home: Home) -> None:
     for label in ("index", "pretrain"):
         jobs.succeed(database, start(database, label, me), Ending(SUCCEEDED, 1), NOW)
     start(database, "train recon", me)
-    with pytest.raises(IllegalMove, match="`cancel` it first"):
+    (of_arm,) = [run.id for run in queries.runs_of(database, 1) if run.arm == "recon"]
+    with pytest.raises(IllegalMove, match=f"`cancel --run {of_arm}` first"):
         removal.drop_arm(database, home, None, 1, "recon", lambda _tx: None, NOW)
     assert len(queries.runs_of(database, 1)) == 2

@@ -29,6 +29,7 @@ def test_what_a_build_may_run_is_built_and_rendered_once(build: object, dialect:
     ("statement", "index"),
     [
         (statements.WAITING, "ix_job_wait"),
+        (statements.SEVERAL, "ix_job_several"),
         (statements.COUNT_OUT, "COVERING INDEX ix_job_state_held_resource_priority_turn_id"),
         (statements.ringable((("ingest", 1),)), "(state=? AND held=? AND resource=?)"),
     ],

@@ -156,7 +156,7 @@ def test_what_is_wrong_is_told_by_it(
     with monkeypatch.context() as machine:
         machine.setattr("commands.run.devices_of", lambda *_: Devices([(0,)], 1, {0: "a GPU"}))
         told = said(capsys, *submit, written(tmp_path, "cubes: 9"), code=2)
-    assert "cubes is 9, but the workers of this session have 1 each" in told
+    assert "cubes is 9, but the workers of this session have 1 GPU together" in told
     assert not (tmp_path / "here").exists()
     other = tmp_path / "other.yaml"
     other.write_text("experiment: castles\n")

@@ -30,6 +30,22 @@ def official_d() -> Iterator[PlayTable]:
 
 
 @pytest.fixture(scope="session")
+def bullet_d() -> Iterator[PlayTable]:
+    """Scene D, drawn by PyBullet."""
+    sim = PlayTable("D", bullet_draws=True)
+    yield sim
+    sim.close()
+
+
+@pytest.fixture(scope="session")
+def official_bullet_d() -> Iterator[PlayTable]:
+    """CALVIN's own scene D, drawn by PyBullet."""
+    sim = PlayTable("D", shared_folder("BATON_CALVIN_ASSETS", "calvin_assets"), bullet_draws=True)
+    yield sim
+    sim.close()
+
+
+@pytest.fixture(scope="session")
 def calvin_assets() -> Path:
     return shared_folder("BATON_CALVIN_ASSETS", "calvin_assets")
 

@@ -90,6 +90,10 @@ def gather_together(ablations: Sequence[Records]) -> ReportData:
     baseline = f"{names[0]}: {text(comparison, 'baseline') or ''}"
     random, random_by = _random(ablations, sequences, shared)
     rows = "all rows without a mark have" if apart else "all have"
+    waiting = [
+        name for name, results in zip(names, played) if not any(r is not None for r in results.values())
+    ]
+    unjudged = f" Not judged in closed loop yet: {', '.join(map(cut, waiting))}." if waiting else ""
     return ReportData(
         ablation=", ".join(names),
         metric=TASKS_IN_A_ROW,
@@ -104,7 +108,7 @@ def gather_together(ablations: Sequence[Records]) -> ReportData:
         closed_loop_reason=None
         if count
         else "no ablation of these was judged in closed loop, or none to its end",
-        closed_loop_warning=f"Of the {count} sequences that {rows}.{_by_looks(ablations, names)}"
+        closed_loop_warning=f"Of the {count} sequences that {rows}.{unjudged}{_by_looks(ablations, names)}"
         if count
         else None,
         random_results=random,
@@ -156,13 +160,18 @@ def _check_same(ablations: Sequence[Records], names: Sequence[str]) -> None:
 def _shared(
     played: Sequence[Mapping[int, Mapping[str, SequenceResult] | None]], names: Sequence[str]
 ) -> tuple[str, ...]:
-    """What each sequence is that every run has which was judged, in their order; none where none was. A run whose
-    sequences are of another list than the first one's does not count, unless all of its ablation are.
+    """What each sequence is that every run has which was judged, in their order; none where none was. An ablation of
+    which none was does not count; nor does a run whose sequences are of another list than the first one's, unless all
+    of its ablation are.
 
     Raises InvalidInput for ablations without a sequence in common.
     """
-    judged = [[found for found in results.values() if found is not None] for results in played]
-    if not judged or not all(judged):
+    by_name = [
+        (name, [found for found in results.values() if found is not None])
+        for name, results in zip(names, played, strict=True)
+    ]
+    names, judged = [n for n, found in by_name if found], [found for _, found in by_name if found]
+    if not judged:
         return ()
     first = judged[0][0]
     every = [found for results in judged for found in _of_one_list(first, results)]

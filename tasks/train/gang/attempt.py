@@ -2,13 +2,14 @@
 write.
 
 This process holds the lease and no model. The ranks are gone when it returns, so that every slice loads its
-checkpoint again.
+checkpoint again: what a slice ends for finds the devices' memory free, and no rank outlives what watches it.
 """
 
 from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -44,7 +45,7 @@ def run(context: TaskContext[TrainSpec]) -> Finished[TrainResult] | Yielded:
             f"training.devices is {settings.devices}, and this job was planned by a build that held a copy of the "
             "model on each device: end it with that build, or submit its ablation again"
         )
-    device = _device_kind(settings.devices)
+    device = _device_kind(context.devices, settings.devices)
     _make_room(context)
     order = Order(
         spec=context.spec.row(),
@@ -61,13 +62,15 @@ def run(context: TaskContext[TrainSpec]) -> Finished[TrainResult] | Yielded:
     order.write(path)
     with (
         ThreadPoolExecutor(1, thread_name_prefix="checkpoint") as publisher,
-        started(path, settings.devices) as group,
+        started(path, settings.devices, context.devices) as group,
     ):
         return _Attempt(context, group, publisher, began).run()
 
 
-def _device_kind(count: int) -> Literal["cpu", "cuda"]:
-    """Ranks of a worker with GPUs have one each; those of a worker without share its threads."""
+def _device_kind(devices: Sequence[str], count: int) -> Literal["cpu", "cuda"]:
+    """Ranks of workers with GPUs have one each; those of workers without share the job's threads."""
+    if len(devices) >= count:
+        return "cuda"
     if not torch.cuda.is_available():
         return "cpu"
     if count > torch.cuda.device_count():

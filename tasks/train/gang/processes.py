@@ -16,12 +16,13 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from errors import RanksLost
+from settings.gpus import only
 from settings.own_module import command_of
 from settings.parent import PARENT_VARIABLE
 from tasks.train.gang.words import CHECKPOINT, STOP, Line, error_in, lines_of
@@ -143,9 +144,12 @@ class Group:
 
 
 @contextmanager
-def started(order: Path, ranks: int) -> Iterator[Group]:
-    """Ranks that work on `order`; all are gone afterwards."""
+def started(order: Path, ranks: int, devices: Sequence[str] = ()) -> Iterator[Group]:
+    """Ranks that work on `order`; all are gone afterwards. devices: that they see, in this order; empty: those of this
+    process."""
     environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
+    if devices:
+        environment.update(only(devices))
     launcher = subprocess.Popen(
         command_of(_LAUNCHER, str(order), str(ranks)),
         stdin=subprocess.PIPE,

@@ -26,12 +26,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return dataset(tmp_path_factory.mktemp("made") / "npz")
 
 
-def _begun(made: Path, dst: Path) -> Path:
-    """A conversion that was broken off behind its first part: where it lies."""
+def _begun(made: Path, dst: Path, form: str = FORM, parts: int = 1) -> Path:
+    """A conversion that was broken off behind so many parts: where it lies."""
     source = opened_source(made, NOTHING_SAID, False)
-    parts = conversion.convert(source, target_of(source, FORM), dst)
-    next(parts)
-    parts.close()
+    going = conversion.convert(source, target_of(source, form), dst)
+    for _ in range(parts):
+        next(going)
+    going.close()
     return aside_of(dst)
 
 
@@ -86,6 +87,24 @@ def test_what_lies_aside_and_was_changed_is_told_and_not_gone_on_with(
     change(_begun(made, dst))
     with pytest.raises(InvalidInput, match=says):
         converted(made, dst, FORM)
+    assert not dst.exists()
+
+
+@pytest.mark.parametrize("name", ["index", "position"])
+@pytest.mark.parametrize("form", ["v2.1 png float64", "v3.0 png float64"])
+@pytest.mark.parametrize("part", [0, 1])
+def test_what_is_kept_of_a_part_follows_on_those_before_it(
+    name: str, form: str, part: int, tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a right seal, too: else two episodes had one number, and rows others than the list says."""
+    monkeypatch.setattr(conversion, "PART", 1)
+    dst = tmp_path / "set"
+    file = _begun(made, dst, form, parts=2) / "parts" / f"{part}.json"
+    document = json.loads(file.read_text())
+    document["facts"][0][name] += 1
+    file.write_text(json.dumps({**document, "seal": conversion._seal(document["facts"])}))
+    with pytest.raises(InvalidInput, match=rf"{part}\.json is damaged; remove "):
+        converted(made, dst, form)
     assert not dst.exists()
 
 

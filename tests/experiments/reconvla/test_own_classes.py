@@ -12,6 +12,7 @@ from db.plans import Plan
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of
 from experiments.reconvla.config import AblationConfig
+from experiments.reconvla.growth import grown
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.own_classes import named_in
 from experiments.reconvla.planner import Planner
@@ -83,6 +84,18 @@ def test_a_changed_source_changes_what_depends_on_it_and_nothing_else(tmp_path: 
     assert kept(before, plan_of(tmp_path, values)) == {job.kind for job in before.jobs}
 
 
+def test_a_changed_source_is_told_as_that_where_an_ablation_would_grow(tmp_path: Path) -> None:
+    values: dict[str, object] = {"arms": ["recon"], "gaze": {"detector": "mine:Mine"}}
+    write(tmp_path, DETECTOR)
+    there = config_of(tmp_path, values)
+    write(tmp_path, DETECTOR.replace("0.9", "0.8"))
+    asked = config_of(tmp_path, values)
+    before, after = (str(reference_of(one.gaze.detector)).partition("@")[2][:8] for one in (there, asked))
+    says = f"^gaze.detector is mine:Mine .source {before}. there and mine:Mine .source {after}. here$"
+    with pytest.raises(ConfigError, match=says):
+        grown(there, asked)
+
+
 def test_a_policy_and_a_simulator_count_by_their_source_and_options(tmp_path: Path) -> None:
     def keys(policy: str = POLICY, simulator: str = SIMULATOR, gripper: int = 1) -> set[str]:
         write(tmp_path, policy, "pol")
@@ -96,6 +109,24 @@ def test_a_policy_and_a_simulator_count_by_their_source_and_options(tmp_path: Pa
     assert not first & keys(gripper=-1)
     assert not first & keys(policy=POLICY + "\n")
     assert not first & keys(simulator=SIMULATOR + "\n")
+
+
+def test_of_a_link_it_lies_beside_the_link_or_else_beside_the_file(tmp_path: Path) -> None:
+    file, link = tmp_path / "target", tmp_path / "links"
+    file.mkdir(), link.mkdir()
+    (file / "mine.yaml").write_text("gaze: {detector: 'det:Mine'}\n")
+    (link / "mine.yaml").symlink_to("../target/mine.yaml")
+
+    def found() -> str | None:
+        reference = reference_of(load_config("smoke", link / "mine.yaml").gaze.detector)
+        return reference and reference.digest
+
+    with pytest.raises(ConfigError, match=f"there is no det.py in {link}, where det:Mine would be"):
+        found()
+    write(file, DETECTOR, "det")
+    of_file = found()
+    write(link, f"{DETECTOR}\n# another\n", "det")
+    assert None not in (of_file, found()) and of_file != found()
 
 
 def test_with_set_alone_it_lies_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

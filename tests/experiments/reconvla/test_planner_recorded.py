@@ -34,8 +34,14 @@ def test_a_report_is_told_of_a_validation_that_is_trained_on(tmp_path: Path) -> 
 
     def told(arm: object = "recon", **entries: str) -> dict[str, object]:
         arms = (arm,) if isinstance(arm, str) else arm
-        (report,) = (job for job in plan(arms=arms, **entries).jobs if job.kind == "report")
-        return {name: value for name, value in report.spec.items() if name != "ablation"}
+        planned = plan(arms=arms, **entries)
+        (report,) = (job for job in planned.jobs if job.kind == "report")
+        found = {name: value for name, value in report.spec.items() if name != "ablation"}
+        warned = [one.split("validation: ")[0] for one in planned.warnings if "not of held-out data" in one]
+        of_rows = found.get("not_held_out_of") or {}
+        own = [""] if "not_held_out" in found else []
+        assert warned == [*own, *(f"arms.{name}: " for name in of_rows)], "and so is who plans it"
+        return found
 
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
     assert told(data__root=a) == {"not_held_out": 1}

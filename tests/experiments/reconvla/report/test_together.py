@@ -89,6 +89,19 @@ def test_a_row_that_is_not_judged_yet_is_no_reason_to_leave_it_out(database: Dat
     assert arms(database, "a", "b") == ["a: fast", "b: slow"]
 
 
+def test_an_ablation_without_a_result_yet_hides_none_of_the_others(database: Database) -> None:
+    ablation(database, "a", [("fast", "weights", FAST)])
+    finish_all(database)
+    ablation(database, "b", [("other", "others", FAST)])
+    for names in (("a", "b"), ("b", "a")):
+        found = gather_together([records_of(database, name) for name in names])
+        assert {run.arm: run.results for run in found.runs} == {"a: fast": (1, 1), "b: other": None}
+        assert found.closed_loop_reason is None
+        assert found.closed_loop_warning == (
+            "Of the 2 sequences that all have. Not judged in closed loop yet: b."
+        )
+
+
 def test_what_is_said_of_adaptive_seeds_is_their_own_reports(database: Database) -> None:
     adaptive = {"adaptive": {"max": 9, "margin": 0.5}}
     rows = [("baseline", "weights", SLOW), ("recon", "others", SLOW)]

@@ -1,0 +1,104 @@
+"""Which workers a job of several devices gets. A pure function of what is known.
+
+It gets all of its workers at once, busy ones too, or none: two such jobs cannot wait for each other. Busy workers come
+when what they do has ended. Turns are those of the queue. A job that finds too few workers which no other such job has
+keeps those behind it from taking any where it could be, so that smaller ones do not pass it for ever; jobs of one
+device go on filling whatever is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """A worker that takes jobs which want a device. place: the machine, or container of one, whose workers may work
+    together. counted: whether its devices are GPUs; any number of ranks fits a processor."""
+
+    worker_id: int
+    place: str | None
+    devices: int = 1
+    counted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A job whose turn it is. preferred: the worker that has its model in memory."""
+
+    job_id: int
+    devices: int
+    preferred: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A job, and the workers that its bell is for."""
+
+    job_id: int
+    workers: tuple[int, ...]
+
+
+def seat(
+    hands: Sequence[Hand], free: Collection[int], seated: Collection[int], wishes: Sequence[Wish], spare: int
+) -> list[Given]:
+    """free: workers that do nothing and were promised nothing. seated: those that some job has that is divided. wishes:
+    in the order of their turns. spare: at most so many of the free are given away, as bells are under way to some."""
+    free, taken = [hand.worker_id for hand in hands if hand.worker_id in free], set(seated)
+    kept: set[str | None] = set()
+    given: list[Given] = []
+    for wish in wishes:
+        if spare <= 0 or not free:
+            break
+        if wish.devices == 1:
+            chosen: tuple[int, ...] = (wish.preferred if wish.preferred in free else free[0],)
+        else:
+            able = [place for place in dict.fromkeys(hand.place for hand in hands)
+                    if fits(of_place(hands, place), wish.devices)]  # fmt: skip
+            chosen = _best(
+                [of_place(hands, place) for place in able if place not in kept], free, taken, wish.devices
+            )
+            if not chosen:
+                kept.update(able)
+                continue
+            taken.update(chosen)
+        spare -= sum(worker in free for worker in chosen)
+        free = [worker for worker in free if worker not in chosen]
+        given.append(Given(wish.job_id, chosen))
+    return given
+
+
+def of_place(hands: Sequence[Hand], place: str | None) -> list[Hand]:
+    return [hand for hand in hands if hand.place == place]
+
+
+def fits(hands: Sequence[Hand], devices: int) -> bool:
+    """Whether a job of so many devices could have workers of this place, were no other there."""
+    return any(not hand.counted for hand in hands) or sum(hand.devices for hand in hands) >= devices
+
+
+def _best(
+    places: Sequence[Sequence[Hand]], free: Collection[int], taken: Collection[int], devices: int
+) -> tuple[int, ...]:
+    """The workers that the fewest have to be waited for; empty where no place has enough."""
+    found: list[list[Hand]] = []
+    for hands in places:
+        wanted = min(devices, len(hands)) if any(not hand.counted for hand in hands) else devices
+        there = [hand for hand in hands if hand.worker_id not in taken]
+        there.sort(key=lambda hand: (hand.worker_id not in free, -hand.devices, hand.worker_id))
+        found += [[hand] for hand in there if hand.devices >= wanted]
+        several = 0
+        for count, hand in enumerate(there, 1):
+            several += hand.devices
+            if several >= wanted:
+                found.append(there[:count])
+                break
+    if not found:
+        return ()
+
+    def cost(workers: Sequence[Hand]) -> tuple[int, int, int]:
+        busy = sum(hand.worker_id not in free for hand in workers)
+        return busy, sum(hand.devices for hand in workers), len(workers)
+
+    return tuple(hand.worker_id for hand in min(found, key=cost))

@@ -1,0 +1,98 @@
+"""Which workers jobs of several devices get: all at once, in their turn, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from db.jobs.seating import Given, Hand, Wish, seat
+
+FOUR = [Hand(number, "here") for number in range(1, 5)]
+GPUS = [Hand(number, "here", counted=True) for number in range(1, 5)]
+
+
+def test_all_of_its_workers_at_once_and_the_rest_is_filled() -> None:
+    wishes = [Wish(7, 2), Wish(8, 1, preferred=4), Wish(9, 1, preferred=1), Wish(10, 1)]
+    found = seat(FOUR, {1, 2, 3, 4}, set(), wishes, 4)
+    assert found == [Given(7, (1, 2)), Given(8, (4,)), Given(9, (3,))]
+
+
+def test_busy_workers_are_set_aside_where_too_few_are_free() -> None:
+    assert seat(GPUS, {3}, set(), [Wish(7, 3), Wish(8, 1)], 1) == [Given(7, (3, 1, 2))]
+    assert seat(GPUS, {3, 4}, set(), [Wish(7, 3), Wish(8, 1)], 2) == [Given(7, (3, 4, 1))]
+    assert seat(GPUS, set(), set(), [Wish(7, 2)], 0) == [], "it has its turn when one is free"
+
+
+def test_bells_on_their_way_to_anybody_count() -> None:
+    assert seat(FOUR, {1, 2}, set(), [Wish(7, 1), Wish(8, 1)], 1) == [Given(7, (1,))]
+
+
+def test_who_finds_too_few_keeps_them_from_those_behind_but_not_from_small_jobs() -> None:
+    """Two others have taken turns with two workers each for ever, else."""
+    wishes = [Wish(7, 4), Wish(8, 2), Wish(9, 1)]
+    assert seat(GPUS, {1, 2}, {3, 4}, wishes, 2) == [Given(9, (1,))]
+    elsewhere = [*GPUS, Hand(5, "there", counted=True), Hand(6, "there", counted=True)]
+    found = seat(elsewhere, {1, 2, 5, 6}, {3, 4}, wishes, 4)
+    assert found == [Given(8, (5, 6)), Given(9, (1,))], "where the large one could never be"
+
+
+def test_what_fits_nowhere_waits_and_holds_nothing() -> None:
+    assert seat(GPUS, {1, 2, 3, 4}, set(), [Wish(7, 5), Wish(8, 2)], 4) == [Given(8, (1, 2))]
+    two = [Hand(1, "here", counted=True), Hand(2, "there", counted=True)]
+    assert seat(two, {1, 2}, set(), [Wish(7, 2)], 2) == [], "ranks of one job are on one machine"
+
+
+def test_a_worker_of_several_gpus_is_one_seat_and_a_processor_takes_any_number() -> None:
+    mixed = [Hand(1, "here", 2, counted=True), Hand(2, "here", counted=True), Hand(3, "here", counted=True)]
+    assert seat(mixed, {1, 2, 3}, set(), [Wish(7, 2)], 3) == [Given(7, (1,))]
+    assert seat(mixed, {2, 3}, set(), [Wish(7, 2)], 2) == [Given(7, (2, 3))]
+    assert seat(mixed, {1, 2, 3}, set(), [Wish(7, 4)], 3) == [Given(7, (1, 2, 3))]
+    assert seat(FOUR[:1], {1}, set(), [Wish(7, 8)], 1) == [Given(7, (1,))]
+
+
+@settings(max_examples=200, derandomize=True, database=None, deadline=None)
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=8),
+    st.integers(0, 2**32),
+    st.sampled_from([1, 2]),
+)
+def test_every_job_gets_its_turns_whatever_else_there_is(sizes: list[int], seed: int, places: int) -> None:
+    """Slices of any length in any order: none is left waiting, and a worker has one job at a time."""
+    chance = random.Random(seed)
+    hands = [Hand(4 * place + n, f"place {place}", counted=True) for place in range(places) for n in range(4)]
+    turns = dict.fromkeys(range(len(sizes)), 0)
+    running: dict[int, tuple[int, ...]] = {}
+    gathering: dict[int, tuple[int, ...]] = {}
+    waiting = set(turns)
+    rounds = 0
+    while min(turns.values()) < 3:
+        busy = {worker for workers in running.values() for worker in workers}
+        seated = {w for j, ws in (gathering | running).items() if sizes[j] > 1 for w in ws}
+        order = sorted(waiting, key=lambda job: (turns[job], job))
+        free = {hand.worker_id for hand in hands} - busy - seated
+        for one in seat(hands, free, seated, [Wish(job, sizes[job]) for job in order], len(free)):
+            assert len(one.workers) == sizes[one.job_id] and not seated & set(one.workers)
+            seated |= set(one.workers) if sizes[one.job_id] > 1 else set()
+            waiting.remove(one.job_id)
+            gathering[one.job_id] = one.workers
+        for job, workers in list(gathering.items()):
+            if not busy & set(workers):
+                running[job] = gathering.pop(job)
+                assert len(set(sum(running.values(), ()))) == len(sum(running.values(), ()))
+                busy |= set(workers)
+        assert running, "something runs as long as something waits"
+        ended = chance.choice(sorted(running))
+        del running[ended]
+        turns[ended] += 1
+        waiting.add(ended)
+        rounds += 1
+        assert rounds < 40 * len(sizes), f"somebody waits for ever: {turns}"
+
+
+@pytest.mark.parametrize("free", [{1, 2}, {1}, set()])
+def test_nobody_is_set_aside_twice(free: set[int]) -> None:
+    for one in seat(GPUS, free, {3, 4}, [Wish(7, 2), Wish(8, 2)], len(free)):
+        assert not set(one.workers) & {3, 4}

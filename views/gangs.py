@@ -1,0 +1,34 @@
+"""Jobs of several devices in `status`: which workers they have, and what they wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from db.gang_standings import GangStanding
+from db.states import RUNNING
+
+
+def gang_document(found: Sequence[GangStanding]) -> list[dict[str, Any]]:
+    """As JSON shows them, each with a `sentence`."""
+    return [
+        {**asdict(gang), "seats": [asdict(seat) for seat in gang.seats], "sentence": sentence(gang)}
+        for gang in found
+    ]
+
+
+def sentence(gang: GangStanding) -> str:
+    """`train a on 2 devices: waits for worker-gpu1 (train b)`."""
+    about = f"{gang.job} on {gang.devices} devices"
+    if gang.state == RUNNING:
+        return f"{about}: runs on {', '.join(seat.worker for seat in gang.seats)}"
+    missing = [seat for seat in gang.seats if not seat.there]
+    if missing:
+        told = [f"{seat.worker} ({seat.does})" if seat.does else seat.worker for seat in missing]
+        return f"{about}: waits for {', '.join(told)}"
+    if gang.seats:
+        return f"{about}: begins on {', '.join(seat.worker for seat in gang.seats)}"
+    if gang.most is not None and gang.most < gang.devices:
+        return f"{about}: waits for a machine with {gang.devices} GPUs; none here has more than {gang.most}"
+    return f"{about}: waits for its turn"
