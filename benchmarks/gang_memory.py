@@ -45,14 +45,15 @@ from models.weights import write_weights
 from settings.typed_json import from_json
 from tasks.specs import TrainingSpec
 from tasks.train.batches import Counted, count_labels
+from tasks.train.gang.room import prepare_memory
 from tasks.train.gang.saving import ShardWriter
 from tasks.train.sharded import sharded_state, sharded_step
 
 #: Of the bound: what a rank may have above what its tensors take.
 _OVER = 1.15
 _MIB = 2**20
-_RESULT = Path(__file__).parent / "results" / "gang_memory.json"
 _SAVES = 3
+_RESULT = Path(__file__).parent / "results" / "gang_memory.json"
 
 _LARGE = replace(
     TOY,
@@ -157,11 +158,12 @@ def _judged(config: ReconVLAConfig, ranks: int, told: list[dict[str, Any]]) -> d
 def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: int) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
-    mesh, cpu, settings = init_device_mesh("cpu", (ranks,)), torch.device("cpu"), _settings(ranks)
+    mesh, cpu, settings = init_device_mesh("cpu", (ranks,)), torch.device("cpu"), settings_of(ranks)
     positions = training_costs(config, METHODS[0]).positions
     batch = made_up_batch(config, positions, 1)
     draws = draw_noise(config, 1, torch.Generator().manual_seed(0))
     own = [Counted(batch, draws, count_labels(batch), 1)]
+    prepare_memory(config)
     dist.barrier()
     before = _resident("VmRSS", anew=True)
     state = sharded_state(config, open_file(folder / "weights.safetensors"), settings, mesh, cpu, "made up")
@@ -174,12 +176,12 @@ def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: in
 
     def save(number: int) -> None:
         dist.barrier()
-        seconds, digest = _timed(lambda: save_sharded(folder / "inline", state.tensors(), state.step))
+        seconds, digest = timed(lambda: save_sharded(folder / "inline", state.tensors(), state.step))
         found["inline"].append(seconds)
         dist.barrier()
         beside, waited = folder / f"beside-{number}", list[float]()
-        began, _ = _timed(lambda: writer.begin(beside, lambda _, took: found["written"].append(took)))
-        sharded_step(state, settings, own, lambda: waited.append(_timed(writer.await_copy)[0]))
+        began, _ = timed(lambda: writer.begin(beside, lambda _, took: found["written"].append(took)))
+        sharded_step(state, settings, own, lambda: waited.append(timed(writer.await_copy)[0]))
         writer.finish()
         found["stopped"].append(began + sum(waited))
         equal.append(read_manifest(beside).digest == digest)
@@ -202,7 +204,8 @@ def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: in
     dist.destroy_process_group()
 
 
-def _settings(ranks: int) -> TrainingSpec:
+def settings_of(ranks: int) -> TrainingSpec:
+    """Of one sample a micro-batch and rank, with products in bf16 and recomputed activations."""
     settings = load_config("quick", None, ()).training.model_dump(mode="json")
     settings |= {
         "steps": 10**6,
@@ -215,7 +218,8 @@ def _settings(ranks: int) -> TrainingSpec:
     return from_json(TrainingSpec, settings, "training")
 
 
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """(seconds, what it gave)."""
     began = time.perf_counter()
     given = work()
     return time.perf_counter() - began, given

@@ -5,6 +5,7 @@
                 model FLOP utilisation, with and without torch.compile
     checkpoint  how long a checkpoint of the size of 7b in 16 bits keeps training waiting, and how long it is written
     decode      an action chunk of 7b with a key-value cache and without
+    ranks       one rank of a training over several devices: steps, a checkpoint beside them, equal weights from it on
     detector    GroundingDINO in half precision against float32, on pictures of noise: time, and boxes that differ
 
 `--dry` runs all of it at tiny size on the processor. The other words are for the script, and for sections.
@@ -31,6 +32,7 @@ import torch
 
 from benchmarks import made_up_index
 from benchmarks.gaze_scenes import SMALL_MODEL
+from benchmarks.gpu_ranks import ranks
 from benchmarks.machine import describe
 from benchmarks.model_memory import measure
 from benchmarks.train_throughput import Context
@@ -167,7 +169,7 @@ def detector(dry: bool) -> dict[str, Any]:
 
 
 SECTIONS: dict[str, Callable[[bool], dict[str, Any]]] = {
-    each.__name__: each for each in (digests, steps, checkpoint, decode, detector)
+    each.__name__: each for each in (digests, steps, checkpoint, decode, ranks, detector)
 }
 
 

@@ -17,6 +17,7 @@ digests 150
 steps 250
 checkpoint 80
 decode 80
+ranks 40
 detector 60
 SECTIONS
 exec "$python" -m benchmarks.gpu_day end --out "$out"

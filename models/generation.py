@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -16,9 +17,12 @@ from models.finite import check_finite_steps
 from models.images import Picture
 from models.prompt import IGNORED_LABEL
 from models.reconvla import ReconVLA
-from models.short_decoding import few_operations, short_tokens
+from models.short_decoding import Tries, few_operations, short_tokens
 from models.token_choice import TokenChoice
 from models.windows import cache_of, cached_mask
+
+#: How decoding in few operations went, by model.
+_TRIES: WeakKeyDictionary[ReconVLA, Tries] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,9 @@ def greedy_tokens(
 
     Raises NotFinite where any logit of any token is NaN or infinite, also one that `allowed` leaves out.
     """
-    if few_operations(model):
+    if few_operations(model) and (tries := _TRIES.setdefault(model, Tries())).due():
         chosen = short_tokens(model, batch, count, allowed)
+        tries.note(chosen is not None)
         if chosen is not None:
             return chosen.numpy()
     full = batch if rows is None else batch.filled(rows)

@@ -31,6 +31,29 @@ _ROOM = 2.0**-14
 _WIDEST = 256
 
 
+#: Batches in a row that a model's tokens are decoded plainly without another try, at most.
+_MOST_PLAIN = 63
+
+
+@dataclass
+class Tries:
+    """Whether a model is worth the next try. One that is hardly trained says hardly any token with room to spare: each
+    batch that is left to plain decoding after another one doubles how many are decoded so from the start."""
+
+    left: int = 0
+    _plain: int = 0
+
+    def due(self) -> bool:
+        """Asked once for each batch."""
+        self._plain -= 1
+        return self._plain < 0
+
+    def note(self, worked: bool) -> None:
+        """How the try went that was due."""
+        self.left = 0 if worked else self.left + 1
+        self._plain = min(2 ** max(self.left - 1, 0) - 1, _MOST_PLAIN)
+
+
 def few_operations(model: ReconVLA) -> bool:
     """Whether `short_tokens` computes what the model's own modules do: a small, plain Qwen2 in float32 on the
     processor, whose likeliest token is the answer."""

@@ -5,20 +5,27 @@ It is run as a module there.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import errors
 from benchmark.cameras import EGL
 from errors import BatonError, ConfigError
 from settings.code_source import Source, reference_of
+from settings.heap import give_back
 from settings.own_code import admit, admitted_in
 from settings.own_module import command_of
 from simulators import registry
 from simulators.base import Simulator
 from simulators.egl_devices import egl_environment
 from simulators.external.calvin_env_script import answer_requests
+from simulators.forks import STOCKS, Fork, serve_forks
 from simulators.piped import PipedSimulator
+
+#: The argument of a process that forks.
+FORKS = "forks"
 
 
 class OwnProcess(PipedSimulator):
@@ -38,6 +45,16 @@ class OwnProcess(PipedSimulator):
         environment = egl_environment() if options.get("renderer") == EGL else None
         super().__init__(command_of("simulators.own_process"), opening, environment=environment)
 
+    def _launch(self, printed: IO[bytes]) -> subprocess.Popen[bytes] | Fork:
+        fork = None
+        if self._opening["name"] == "playtable" and self._opening.get("renderer") != EGL:
+            fork = STOCKS.fork(self, [*self._command, FORKS], self._opening, printed.fileno())
+        return super()._launch(printed) if fork is None else fork
+
+    def close(self) -> None:
+        super().close()
+        STOCKS.leave(self)
+
     def _refusal(self, error: str) -> BatonError:
         """The same error that this process would have raised."""
         kind, _, words = error.partition(": ")
@@ -52,9 +69,12 @@ class Served:
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
+        self._was_reset = False
 
     def do_reset(self, seed: int, robot_obs: Any = None, scene_obs: Any = None) -> dict[str, Any]:
         self._simulator.reset(robot_obs, scene_obs, seed)
+        give_back()  # the world that was before
+        self._was_reset = True
         return {}
 
     def do_step(self, action: Any) -> dict[str, Any]:
@@ -62,7 +82,11 @@ class Served:
         return {}
 
     def do_observe(self, cameras: list[str], boxes: bool) -> dict[str, Any]:
-        return {**self._simulator.observe(cameras, boxes)}
+        seen = self._simulator.observe(cameras, boxes)
+        if self._was_reset:
+            give_back()  # the first picture needs more than others
+            self._was_reset = False
+        return {**seen}
 
     def do_state(self) -> dict[str, Any]:
         robot_obs, scene_obs = self._simulator.state()
@@ -89,4 +113,7 @@ def _open(name: str, scene: str, source: Mapping[str, str] | None = None, **opti
 
 
 if __name__ == "__main__":
-    answer_requests(_open)
+    if sys.argv[1:2] == [FORKS]:
+        serve_forks(_open, int(sys.argv[2]))
+    else:
+        answer_requests(_open)

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from errors import BatonError, SimulatorError, SimulatorLost, SimulatorMissing
 from settings.faults import need_fact
 from simulators.base import Observation, PixelBox
 from simulators.external.calvin_env_script import read_message, write_message
+from simulators.forks import Fork
 
 #: The slowest call is a reset, which may load a scene anew (a second or two, on a busy machine many more).
 ANSWER_SECONDS = 120.0
@@ -50,7 +51,7 @@ class PipedSimulator:
         self._opening = {"call": "open", **opening}
         self._environment = environment
         self._answer_seconds = answer_seconds
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
         #: What the process prints, which is much; the last line is shown when it is lost.
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         #: Processes that were lost so far.
@@ -144,18 +145,7 @@ class PipedSimulator:
         return SimulatorMissing(f"{self._command[0]} makes no simulator: {error}")
 
     def _start(self) -> None:
-        try:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._printed,
-                env=None if self._environment is None else {**os.environ, **self._environment},
-                bufsize=0,
-            )
-        except OSError as error:
-            need_fact(error)
-            raise SimulatorMissing(f"{self._command[0]} cannot be started: {error.strerror}") from None
+        self._process = self._launch(self._printed)
         try:
             answer = self._exchange(self._opening)
             if answer["error"] is None:
@@ -166,6 +156,21 @@ class PipedSimulator:
             self._end()
             raise self._refusal(answer["error"])
         self._description = answer["description"]
+
+    def _launch(self, printed: IO[bytes]) -> subprocess.Popen[bytes] | Fork:
+        """A new process with pipes; `printed` is for what it prints. Raises SimulatorMissing."""
+        try:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=printed,
+                env=None if self._environment is None else {**os.environ, **self._environment},
+                bufsize=0,
+            )
+        except OSError as error:
+            need_fact(error)
+            raise SimulatorMissing(f"{self._command[0]} cannot be started: {error.strerror}") from None
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
         """Raises SimulatorError for what the simulator refuses, SimulatorLost when its process is gone."""
@@ -199,7 +204,7 @@ class PipedSimulator:
         process, self._process = self._process, None
         assert process is not None
         self.losses += 1
-        died = process.poll()
+        died = None if isinstance(process, Fork) else process.poll()  # a fork's is its parent's to know
         process.kill()
         process.wait()
         for stream in (process.stdin, process.stdout):

@@ -6,14 +6,13 @@ fraction of the time, and the physics server needs neither meshes nor textures.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from settings.heap import give_back
 from simulators.playtable import world
 from simulators.playtable.bounds import corners_of
 from simulators.playtable.client import Client
@@ -156,13 +155,5 @@ def looks_of(scene: Scene, files: SceneFiles) -> Looks | None:
         finally:
             client.setPhysicsEngineParameter(enableFileCaching=1)
             client.close()
-        _give_back()
+        give_back()  # what meshes and textures took
     return _KNOWN[key]
-
-
-def _give_back() -> None:
-    """What meshes and textures took in memory, for good otherwise: the C library keeps what it once had."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-        if trim is not None:
-            trim(0)

@@ -129,3 +129,21 @@ def test_a_batch_is_filled_only_where_the_order_of_sums_counts(
     tokens = greedy_tokens(model, batch, 4, rows=5)
     assert tokens.tolist() == plain_tokens(model, batch, 4).tolist()
     assert sizes[0] == (5 if plainly else 3)
+
+
+def test_a_model_whose_tokens_are_hardly_ahead_is_tried_ever_less(
+    model: ReconVLA, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, tried = list[None](), list[int]()
+    answer: list[torch.Tensor | None] = [None]
+    monkeypatch.setattr(generation, "short_tokens", lambda *given: tried.append(len(asked)) or answer[0])
+    monkeypatch.setattr(generation, "plain_tokens", lambda *given: np.zeros((3, 2), dtype=np.int64))
+    for _ in range(299):
+        asked.append(None)
+        greedy_tokens(model, batch, 2)
+    assert tried == [1, 2, 4, 8, 16, 32, 64, 128, 192, 256]
+    answer[0] = torch.ones(3, 2, dtype=torch.int64)
+    for number in range(300, 400):
+        asked.append(None)
+        assert greedy_tokens(model, batch, 2).all() == (number >= 320)
+    assert tried[-2:] == [398, 399]

@@ -2,7 +2,7 @@
 write.
 
 This process holds the lease and no model. The ranks are gone when it returns, so that every slice loads its
-checkpoint again.
+checkpoint again: what a slice ends for finds the devices' memory free, and no rank outlives what watches it.
 """
 
 from __future__ import annotations

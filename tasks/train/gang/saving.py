@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
@@ -45,12 +46,19 @@ class ShardWriter(Beside):
             for name, tensor in tensors.items()
         }
 
+        def copy() -> dict[tuple[str, str], Tensor]:
+            if self._state.device.type == "cuda":
+                torch.cuda.set_device(
+                    self._state.device
+                )  # each thread has one of its own, and the first to begin with
+            return self._snapshot.take(own)
+
         def write(copies: dict[tuple[str, str], Tensor]) -> None:
             divided = {name: self._divided(copies[_PART, name], like) for name, like in tensors.items()}
             save_sharded(folder, divided, step, group=self._group)
             saved(step, time.perf_counter() - began)
 
-        self.start(lambda: self._snapshot.take(own), write, wait=False)
+        self.start(copy, write, wait=False)
 
     def _divided(self, copy: Tensor, like: Tensor) -> Tensor:
         """The copy of a rank's part, as a part of the whole."""

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +21,6 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from models.beginning import all_files, beginning, write_made
-from models.config import ReconVLAConfig
 from models.randomness import weight_seed
 from models.recipe import Recipe, recipe_of
 from models.reconvla import ReconVLA
@@ -40,7 +38,7 @@ from tasks.specs import TrainSpec
 from tasks.train import validation
 from tasks.train.batches import Counted, micro_batch_at, prepare_own
 from tasks.train.gang.order import Order, read_order
-from tasks.train.gang.room import can_keep_gathered
+from tasks.train.gang.room import can_keep_gathered, prepare_memory, state_bytes
 from tasks.train.gang.saving import ShardWriter
 from tasks.train.gang.words import ENDING, GO_ON, LOADING, MEASURING, SAVING, STEPPING, STOP, Teller
 from tasks.train.prefetch import Prefetcher
@@ -125,6 +123,7 @@ class _Work:
         self._index = self._opened("index")
         held_out = any(file.role == "validation" for file in self._inputs)
         self._validation = self._opened("validation") if held_out else None
+        prepare_memory(self._recipe.config)
         self._stopping = Stopping(self._settings, order.history())
         self._blocked = self._awaited = 0.0  # by a save: between the steps, and in the one under way
         self._stage(LOADING)
@@ -282,10 +281,3 @@ class _Work:
     def _say(self, word: str, **values: Json) -> None:
         if self._teller is not None:
             self._teller.say(word, **values)
-
-
-@cache
-def state_bytes(config: ReconVLAConfig) -> int:
-    """Of weights and moments, whole."""
-    with torch.device("meta"):
-        return 3 * sum(parameter.numel() * 4 for parameter in ReconVLA(config).parameters())

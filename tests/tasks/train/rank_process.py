@@ -62,10 +62,10 @@ def settings_of(precision: str, **others: Any) -> TrainingSpec:
     return from_json(TrainingSpec, values["training"], "training")
 
 
-def parts_of(config: ReconVLAConfig, step: int) -> list[Counted]:
-    """Seven micro-batches of a sample; that of the second rank's last turn but one has no gaze region, and the last
-    turn has none for it."""
-    samples = _samples(config, step)
+def parts_of(config: ReconVLAConfig, step: int, number: int = 7) -> list[Counted]:
+    """Micro-batches of a sample, of which the sixth has no gaze region. With seven and two ranks, that is the second
+    rank's last turn but one, and the last turn has none for it."""
+    samples = _samples(config, step, number)
     draws = draw_noise(config, len(samples), torch.Generator().manual_seed(step))
     batches = [collate([sample], config, 0) for sample in samples]
     return [
@@ -87,12 +87,12 @@ def own(parts: Sequence[Counted], mesh: DeviceMesh) -> list[Counted]:
     return [*mine, *[replace(mine[-1], labels=0, targets=0)] * (turns - len(mine))]
 
 
-def _samples(config: ReconVLAConfig, seed: int) -> list[Sample]:
+def _samples(config: ReconVLAConfig, seed: int, count: int) -> list[Sample]:
     tokenizer = build_word_tokenizer(_WORDS)
     prompts = PromptBuilder(tokenizer, ActionTokenizer(len(tokenizer)), OFFICIAL_STATE_STATISTICS)
     rng, size = np.random.default_rng(seed), config.vision.image_size
     made = []
-    for number in range(7):
+    for number in range(count):
         example = prompts.example(_WORDS[number % 3], rng.normal(size=15), rng.uniform(-1, 1, (5, 7)))
         image, target = (rng.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(2))
         made.append(Sample(example.input_ids, example.labels, image, None if number == 5 else target))
@@ -135,7 +135,7 @@ def _findings(folder: Path, mesh: DeviceMesh) -> Iterator[tuple[str, Any]]:
     yield "beside", _beside(state, folder, mesh)
     yield "taken", _refused(lambda: save_sharded(folder / "one", state.tensors(), state.step))
     del state
-    state = _begun(folder, mesh, "bf16")
+    state = begun(folder, mesh, "bf16")
     resume(state, folder / "one")
     losses = [sharded_step(state, settings_of("bf16"), own(parts_of(state.model.config, step), mesh))
               for step in range(state.step, STEPS)]  # fmt: skip
@@ -143,7 +143,7 @@ def _findings(folder: Path, mesh: DeviceMesh) -> Iterator[tuple[str, Any]]:
     yield "one rank fails", _refused(lambda: together(lambda: _fail_on(mesh, 1)))
     yield (
         "adapters",
-        _refused(lambda: _begun(folder, mesh, "bf16", lora={"rank": 2, "alpha": 4, "four_bit": False})),
+        _refused(lambda: begun(folder, mesh, "bf16", lora={"rank": 2, "alpha": 4, "four_bit": False})),
     )
     yield (
         "fp16",
@@ -153,7 +153,7 @@ def _findings(folder: Path, mesh: DeviceMesh) -> Iterator[tuple[str, Any]]:
     )
 
 
-def _begun(folder: Path, mesh: DeviceMesh, way: str, **settings: Any) -> ShardedState:
+def begun(folder: Path, mesh: DeviceMesh, way: str, **settings: Any) -> ShardedState:
     precision, frozen = WAYS[way]
     weights: Mapping[str, Any] = open_file(folder / f"start-{frozen}.safetensors")
     return sharded_state(
@@ -164,7 +164,7 @@ def _begun(folder: Path, mesh: DeviceMesh, way: str, **settings: Any) -> Sharded
 def _run(
     folder: Path, mesh: DeviceMesh, way: str, steps: int = STEPS, keep_gathered: bool = False
 ) -> tuple[ShardedState, list[dict[str, float]]]:
-    state, settings = _begun(folder, mesh, way), settings_of(WAYS[way][0])
+    state, settings = begun(folder, mesh, way), settings_of(WAYS[way][0])
     losses = [
         sharded_step(
             state, settings, own(parts_of(state.model.config, step), mesh), keep_gathered=keep_gathered

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,17 @@ from torch import Tensor
 
 from errors import CheckpointError
 from models.checkpoint import weights_of
-from models.precision import autocast
 from models.reconvla import ReconVLA
 from models.sharded_checkpoint import MANIFEST, load_sharded, read_manifest
 from models.weight_files import open_file
 from models.weights import write_sharded, write_weights
-from tasks.train.optimizer import learning_rate_at, make_optimizer
 from tests.support import REPOSITORY
-from tests.tasks.train.rank_process import SAVED_AT, STEPS, WAYS, parts_of, settings_of, small_config
+from tests.tasks.train.one_process import SEED, alone, apart
+from tests.tasks.train.rank_process import SAVED_AT, WAYS, small_config
 
-SEED, RANKS = 3, 2
+RANKS = 2
 #: Of losses, relative; and of weights: the norm of their difference as a share of what training moved them.
 LOSSES, WEIGHTS = {"fp32": 1e-5, "bf16": 2e-3}, {"fp32": 1e-4, "bf16": 0.05}
-#: Its gradient is 0 but for rounding (a softmax does not see it), and AdamW makes steps of that.
-NOISE = "k_proj.bias"
 
 
 @pytest.fixture(scope="module")
@@ -59,38 +56,6 @@ def found(folder: Path) -> list[dict[str, Any]]:
     return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(RANKS)]
 
 
-def alone(way: str, steps: int = STEPS) -> tuple[ReconVLA, list[float]]:
-    """The same steps by a plain loop in one process, and their losses."""
-    precision, frozen = WAYS[way]
-    config, settings = small_config(frozen), settings_of(precision)
-    model = ReconVLA(config, SEED).train()
-    model.recompute_activations()
-    optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
-    losses = []
-    assert config.denoiser is not None
-    for step in range(steps):
-        optimizer.zero_grad()
-        total = 0.0
-        counted = parts_of(config, step)
-        labels, targets = sum(part.labels for part in counted), sum(part.targets for part in counted)
-        for part in (each.share(labels, targets) for each in counted):
-            with autocast(precision, torch.device("cpu")):
-                given = model(part.batch, part.draws)
-            loss = given.action * part.label_share
-            if given.reconstruction is not None:
-                loss = loss + config.denoiser.loss_weight * given.reconstruction * part.target_share
-            loss.backward()
-            total += loss.item()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(
-                step, settings.steps, settings.learning_rate, settings.warmup_fraction
-            )
-        torch.nn.utils.clip_grad_norm_(model.trained_parameters(), settings.gradient_clip)
-        optimizer.step()
-        losses.append(total)
-    return model, losses
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_losses_and_weights_are_those_of_one_process(
     way: str, folder: Path, found: Sequence[dict[str, Any]]
@@ -103,17 +68,9 @@ def test_losses_and_weights_are_those_of_one_process(
     written = open_file(folder / f"{way}-1" / "model.safetensors")
     start = weights_of(ReconVLA(model.config, SEED))
     assert set(written) == set(start)
-    assert _apart(weights_of(model), written, start) < WEIGHTS[precision]
+    assert apart(weights_of(model), written, start) < WEIGHTS[precision]
     tower = "vision_tower.encoder.layers.0.mlp.fc1.weight"
     assert torch.equal(written[tower], start[tower]) is WAYS[way][1], "only a frozen tower is as it was"
-
-
-def _apart(one: Mapping[str, Tensor], other: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> float:
-    names = [name for name in start if not name.endswith(NOISE)]
-    apart = sum((one[name] - other[name]).square().sum().item() for name in names)
-    moved = sum((one[name] - start[name]).square().sum().item() for name in names)
-    assert moved > 1e-3, "it was trained"
-    return (apart / moved) ** 0.5
 
 
 def test_equal_topologies_give_equal_bits(found: Sequence[dict[str, Any]]) -> None:
@@ -185,7 +142,7 @@ def test_a_process_without_ranks_reads_what_two_wrote(folder: Path) -> None:
     weights = {
         name.removeprefix("weights/"): each for name, each in tensors.items() if name.startswith("weights/")
     }
-    assert _apart(weights_of(model), weights, weights_of(ReconVLA(model.config, SEED))) < WEIGHTS["bf16"]
+    assert apart(weights_of(model), weights, weights_of(ReconVLA(model.config, SEED))) < WEIGHTS["bf16"]
     assert {int(tensors[name]) for name in tensors if name.endswith("/step")} == {SAVED_AT}
 
 
