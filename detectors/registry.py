@@ -26,6 +26,8 @@ DIRECT: dict[str, str] = {"oracle": "detectors.oracle:OracleDetector"}
 
 DETECTORS: dict[str, str] = FINDERS | DIRECT
 
+#: Finders with weights and thresholds.
+LEARNED = frozenset({"grounding_dino", "groundingdino_py"})
 #: Those that use a GPU where a worker has one.
 ON_ACCELERATOR = frozenset({"grounding_dino"})
 

@@ -89,7 +89,7 @@ class RemotePolicy:
     ) -> None:
         """url: http://HOST:PORT, with or without the /predict that `serve` prints. actions: RELATIVE, or ABSOLUTE for
         poses. Raises InvalidInput for other addresses."""
-        self._url, host = _address(url)
+        self._url, host = address_of(url)
         self._proxies = {"http": "", "https": ""} if _is_here(host) else None
         self._numbers = chunk_steps * CALVIN.action_size
         self._is_absolute = actions == ABSOLUTE
@@ -226,7 +226,7 @@ def _as_relative(numbers: list[float], query: Query) -> list[float]:
     return [float(one) for one in relative_actions(query.simulator.target_pose(), poses).reshape(-1)]
 
 
-def _address(url: str) -> tuple[str, str]:
+def address_of(url: str) -> tuple[str, str]:
     """Where to post, and the host of it."""
     host_and_user = re.split(r"[/?#]", url.partition("//")[2], maxsplit=1)[0]
     if "@" in host_and_user:  # looked for in the text, as no other sentence may show it

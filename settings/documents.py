@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -255,6 +256,8 @@ def _check_scalar(path: str, node: Any, fail: Any) -> None:
             node,
             f"{where}{text} is a number of base 60 to some readers of YAML and text to others; write the number",
         )
+    if kind == "float" and "inf" not in text.lower() and math.isinf(float(node.value.replace("_", ""))):
+        raise fail(node, f"{where}{text} is larger than any number that is computed with (1.8e308)")
     if kind == "null" and text == "~":
         raise fail(node, f"{where}~ is null in YAML; write null, or the folder's name in full")
 

@@ -68,9 +68,21 @@ def first_mistake(error: ValidationError, besides: frozenset[str] = frozenset())
     if first is None:
         return None
     where = ".".join(cut(str(part), 40) for part in first["loc"])
-    reason = cut(first["msg"].removeprefix("Value error, "), 200)
+    reason = reason_of(first)
     got = f" (got {shown(first['input'], 60)})" if first["type"].endswith(("_parsing", "_type")) else ""
     return f"{cut(where)}: {reason}{got}" if where else f"{reason}{got}"
+
+
+def reason_of(mistake: Mapping[str, Any]) -> str:
+    """What one of pydantic's `errors` says, in bounds, without names of Python's and of classes of ours."""
+    wanted = {
+        "model_type": "it has settings of its own, so a mapping stands here",
+        "dataclass_type": "it has entries of its own, so a mapping stands here",
+        "dict_type": "a mapping stands here",
+        "mapping_type": "a mapping stands here",
+        "tuple_type": "a list stands here",
+    }
+    return wanted.get(mistake["type"]) or cut(mistake["msg"].removeprefix("Value error, "), 300)
 
 
 def _plain(value: object, keys: bool) -> Json:

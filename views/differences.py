@@ -41,6 +41,8 @@ def differences(before: JsonObject, after: JsonObject, most: int = MOST_SETTINGS
         before, after = ({**config, _ROWS: {name: mine[name] for name in shared}}
                          for config, mine in zip((before, after), rows))  # fmt: skip
     one, other = dict(_flat(before)), dict(_flat(after))
+    _whole_sections(one, other)
+    _whole_sections(other, one)
     paths = [path for path in sorted(one.keys() | other.keys()) if one.get(path) != other.get(path)]
     told = [f"{cut('.'.join(path))}: {_shown(one.get(path))} → {_shown(other.get(path))}" for path in paths]
     if named := _named(*rows):
@@ -83,6 +85,15 @@ def _flat(values: JsonObject, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
         else:
             same = int(value) if isinstance(value, float) and value.is_integer() else value  # 10 is 10.0
             yield here, json.dumps(same, sort_keys=True, ensure_ascii=False)
+
+
+def _whole_sections(off: dict[tuple[str, ...], str], on: dict[tuple[str, ...], str]) -> None:
+    """A section that is off in one of them is one setting."""
+    for path in [path for path, value in off.items() if value == "null" and path not in on]:
+        inner = [other for other in on if other[: len(path)] == path]
+        if inner:
+            off[path] = "off"
+            on[path] = ", ".join(f"{'.'.join(other[len(path) :])} {on.pop(other)}" for other in inner)
 
 
 def _shown(value: str | None) -> str:

@@ -139,10 +139,9 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
     lines = [f"{document['name']}: {_what(document)}"]
     width = max((len(row["name"]) for row in document["rows"]), default=0)
     for row in document["rows"]:
-        differs = ", ".join(
-            f"{key}: {_value(told['from'])} -> {_value(told['to'])}" for key, told in row["differs"].items()
-        )
-        about = row["policy"] or differs or "the settings of the ablation"
+        differs = [_differs(key, told["from"], told["to"]) for key, told in row["differs"].items()]
+        of_all = "the settings of the ablation"
+        about = ", ".join([row["policy"], *differs] if row["policy"] else differs or [of_all])
         seeds = f"  seeds {', '.join(map(str, row['seeds']))}" if row["seeds"] else ""
         lines.append(one_line(f"  {row['name']:{width}}  {about}{seeds}"))
     lines.append(
@@ -161,10 +160,24 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _differs(key: str, before: object, after: object) -> str:
+    """A section that is off in one of the two says so; of a row's policy what has no default has no value before."""
+    entry = key.removeprefix("policy.")
+    if entry != key and before is None:
+        return f"{entry}: {_value(after)}"
+    one, other = (
+        "off" if value is None and isinstance(against, Mapping) else _value(value)
+        for value, against in ((before, after), (after, before))
+    )
+    return f"{entry}: {one} -> {other}"
+
+
 def _value(value: object) -> str:
     """As it is written in YAML; a class of the user's own with the beginning of its digest."""
     if (own := reference_of(value)) is not None and own.digest is not None:
         return f"{own.label}@{own.digest[:8]}"
+    if isinstance(value, Mapping) and value:
+        return f"on ({', '.join(f'{key} {_value(inner)}' for key, inner in value.items())})"
     return cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _LONGEST_VALUE)
 
 

@@ -4,28 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    false,
+    func,
+    literal_column,
+    select,
+)
 
 from db import events
-from db.statements import ablation, ablation_job, in_state, job
+from db.statements import ablation, ablation_job, job
 from db.states import ACTIVE, CANCELLED, FAILED, QUEUED, READY, RUNNING, SUCCEEDED, Counts
 from settings.called import told_apart
 
 _MINE = ablation_job.alias("mine")
+#: Read by the id of each: SQLite would else begin with the jobs of all ablations that are in a state.
+_STATE = select(job.c.state).where(job.c.id == _MINE.c.job_id).scalar_subquery()
 
-#: Of an ablation that goes on the first job that is found tells it.
-_GOES_ON = exists(
-    select(job.c.id).where(
-        or_(in_state(READY), in_state(QUEUED), in_state(RUNNING)),
-        exists(_MINE.c.id)
-        .where(_MINE.c.job_id == job.c.id, _MINE.c.ablation_id == ablation_job.c.ablation_id)
-        .correlate(job, ablation_job),
-    )
-)
-_STANDS_STILL = (
+
+def _moves(where: ColumnElement[bool], nearest: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether one of the ablation's jobs may move; the first that is found tells it."""
+    in_motion = _STATE.in_([literal_column(f"'{state}'") for state in (READY, QUEUED, RUNNING)])
+    mine = _MINE.c.ablation_id == ablation_job.c.ablation_id
+    found = select(_MINE.c.id).where(mine, where, in_motion).order_by(nearest).limit(1)
+    return found.correlate(ablation_job).scalar_subquery().is_not(None)
+
+
+#: Those planned after the one that ended come first: mostly the next of them waits, however many have ended before, and
+#: however many jobs of other ablations wait.
+STANDS_STILL = (
     select(ablation_job.c.ablation_id)
     .distinct()
-    .where(ablation_job.c.job_id == bindparam("b_id"), ~_GOES_ON)
+    .where(
+        ablation_job.c.job_id == bindparam("b_id"),
+        case(
+            (_moves(_MINE.c.job_id >= bindparam("b_id"), _MINE.c.job_id.asc()), false()),
+            else_=~_moves(_MINE.c.job_id < bindparam("b_id"), _MINE.c.job_id.desc()),
+        ),
+    )
     .order_by(ablation_job.c.ablation_id)
 )
 
@@ -50,7 +69,7 @@ def note_ended(tx: Connection, job_ids: Sequence[int], now: float) -> None:
                 of: job_id for job_id in asked for of in tx.execute(_OF_JOB, {"b_id": job_id}).scalars()
             }.values()
         )
-    still = {found for job_id in asked for found in tx.execute(_STANDS_STILL, {"b_id": job_id}).scalars()}
+    still = {found for job_id in asked for found in tx.execute(STANDS_STILL, {"b_id": job_id}).scalars()}
     for ablation_id in sorted(still):
         note_whether_ended(tx, ablation_id, now)
 

@@ -10,7 +10,7 @@ from experiments.design.decision import ArmDecision, Rules
 from experiments.design.measures import Measure, measure_named
 from experiments.reconvla.arms import Arm
 from experiments.reconvla.config import AblationConfig
-from experiments.reconvla.evaluation_plan import NO_SIMULATOR, has_closed_loop
+from experiments.reconvla.evaluation_plan import NO_SIMULATOR
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.sections import Comparison
 from experiments.reconvla.seeds import AdaptiveSeeds, PlannedSeeds
@@ -29,7 +29,7 @@ def check_adaptive(config: AblationConfig, arms: Sequence[Arm]) -> None:
         raise ConfigError(f"{_PLACE}: there is one arm, and nothing to compare it with")
     if len(arms) - 1 > MOST_COMPARISONS:
         raise ConfigError(f"{_PLACE}: {len(arms) - 1} comparisons; at most {MOST_COMPARISONS} have bounds")
-    if not has_closed_loop(config):
+    if not config.has_closed_loop:
         raise ConfigError(f"{_PLACE}: it decides by closed loop; {NO_SIMULATOR}")
     measure = _measure(config)
     said = config.comparison.measure

@@ -12,10 +12,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig, ArmEntry
-from experiments.reconvla.idle_settings import Place, check_meaning, within
-from experiments.reconvla.sections import Method
+from experiments.reconvla.idle_settings import Place, check_meaning, check_override, check_read, within
+from experiments.reconvla.sections import Method, Section
 from settings.documents import parse_yaml
-from settings.json_values import JsonObject
 from settings.overlays import merge, nested
 from settings.shown import cut, shown
 from settings.suggestions import did_you_mean
@@ -42,7 +41,8 @@ class Arm:
     """A row of the table that is trained.
 
     config: the settings that it is trained with. judged: those it is judged with. differs: what they say otherwise
-    than the ablation, by dotted key. own_sequences: how many it says itself; None: as many as the ablation.
+    than the ablation, by dotted key. own_sequences: how many it says itself; None: as many as the ablation. said: the
+    settings that it and its bases name; own: those that it names itself.
     """
 
     name: str
@@ -51,6 +51,8 @@ class Arm:
     judged: AblationConfig
     differs: Mapping[str, object]
     own_sequences: int | None = None
+    said: tuple[Place, ...] = ()
+    own: tuple[Place, ...] = ()
 
     @property
     def method(self) -> Method:
@@ -84,23 +86,33 @@ def arm_of(config: AblationConfig, name: str) -> Arm:
     return _arm(config, name, _entries(config))
 
 
-def rows_of(config: AblationConfig) -> list[JsonObject]:
-    """Rows as people are shown them, in the order of the table; see `experiments.registry.Experiment.rows`."""
-    before = flat(config)
-    found: list[JsonObject] = [
-        {
-            "name": arm.name,
-            "title": arm.title,
-            "policy": None,
-            "seeds": list(config.seeds_of(arm.name)),
-            "differs": {key: {"from": before.get(key), "to": value} for key, value in arm.differs.items()},
-        }
-        for arm in arms_of(config)
-    ]
-    for name, row in config.policies.items():
-        kind = str(row.policy.get("kind"))
-        found.append({"name": name, "title": row.title or name, "policy": kind, "seeds": [], "differs": {}})
-    return sorted(found, key=lambda row: list(config.arms).index(str(row["name"])))
+def check_new(arm: Arm) -> None:
+    """Raises ChangesNothing for what would be a row of its own and nothing else; see `idle_settings.check_read`."""
+    check_read(arm.name, arm.config, arm.judged, arm.said, arm.own)
+    check_override(arm.config)
+
+
+def without_each(config: AblationConfig, name: str) -> Iterator[tuple[Place, Arm]]:
+    """An arm without one of the settings that somebody gave it or its bases, for each that makes its settings others.
+
+    One that cannot be left out alone is passed over.
+    """
+    entries = _entries(config)
+    whole = flat(_arm(config, name, entries).config)
+    chain, entry = [name], entries[name]
+    while entry.base is not None and entry.base not in built_in():
+        chain.append(entry.base)
+        entry = entries[entry.base]
+    for link in chain if name not in built_in() else []:
+        settings = settings_of(entries[link], link)
+        for left_out, _ in settings:
+            rest = {".".join(place): value for place, value in settings if place != left_out}
+            try:
+                less = _arm(config, name, {**entries, link: entries[link].model_copy(update={"set": rest})})
+            except ConfigError:
+                continue
+            if flat(less.config) != whole:
+                yield left_out, less
 
 
 def of_stages(config: AblationConfig, field: Literal["devices", "threads"]) -> dict[str, int]:
@@ -203,9 +215,11 @@ def _arm(config: AblationConfig, name: str, entries: Mapping[str, ArmEntry]) -> 
         judged = _with(config, [s for s in said if any(within(s[0], place) for place in judging)], name)
     counted = any(place == ("evaluation", "sequences") for place, _ in said)
     own_sequences = full.evaluation.sequences if counted else None
-    arm = Arm(name, chain[-1].title or name, full, judged, _differences(config, full), own_sequences)
-    check_meaning(name, full, [place for place, _ in said])
-    return arm
+    places = tuple(place for place, _ in said)
+    own = tuple(place for place, _ in settings_of(chain[-1], name))
+    check_meaning(name, full, places)
+    title, differs = chain[-1].title or name, _differences(config, full)
+    return Arm(name, title, full, judged, differs, own_sequences, places, own)
 
 
 def settings_of(entry: ArmEntry, name: str) -> list[tuple[Place, object]]:
@@ -233,7 +247,9 @@ def check_place(place: Place, where: str) -> None:
     for depth, part in enumerate(place):
         if part not in section.model_fields:
             known = [".".join([*place[:depth], field]) for field in section.model_fields]
-            raise ConfigError(f"{where}: unknown key {shown(dotted)}{did_you_mean(dotted, known)}")
+            ends = [key for key in flat(AblationConfig()) if key.endswith(f".{dotted}")]
+            near = f"; did you mean {' or '.join(ends)}?" if ends else did_you_mean(dotted, known)
+            raise ConfigError(f"{where}: unknown key {shown(dotted)}{near}")
         inner = _section_in(section.model_fields[part].annotation)
         if inner is None:
             return
@@ -274,6 +290,10 @@ def _differences(config: AblationConfig, arm: AblationConfig) -> dict[str, objec
 
 
 def flat(config: AblationConfig) -> dict[str, object]:
-    """All settings of an ablation but its rows, by dotted key."""
-    values = {**config.model_dump(mode="json", exclude={"arms"}), "method": config.method.model_dump()}
+    """All settings of an ablation but its rows, by dotted key; also those that are stored only where they say more than
+    their default."""
+    values = config.model_dump(mode="json", exclude={"arms"})
+    for key in AblationConfig.model_fields:
+        if key != "arms" and isinstance(section := getattr(config, key), Section):
+            values[key] = section.model_dump(mode="json")
     return {".".join(place): leaf for key, value in values.items() for place, leaf in _leaves((key,), value)}

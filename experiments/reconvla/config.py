@@ -157,6 +157,12 @@ class AblationConfig(Section):
         return {name: row for name, row in arms.items() if isinstance(row, PolicyRow)}
 
     @property
+    def has_closed_loop(self) -> bool:
+        """Whether there is a simulator of the scenes that the demonstrations show."""
+        evaluation = self.evaluation
+        return self.data.root is None or evaluation.assets is not None or evaluation.simulator != "playtable"
+
+    @property
     def adaptive(self) -> Adaptive | None:
         """None where the seeds are named."""
         return self.seeds.adaptive if isinstance(self.seeds, AdaptiveSeeds) else None

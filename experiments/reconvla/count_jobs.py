@@ -7,7 +7,6 @@ from calvin.protocols import protocol_named
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of
 from experiments.reconvla.config import AblationConfig
-from experiments.reconvla.evaluation_plan import has_closed_loop
 
 #: CALVIN's three scenes with all their demonstrations are a tenth of it.
 MOST_JOBS = 250_000
@@ -52,7 +51,7 @@ def jobs_by_entry(config: AblationConfig) -> dict[str, int]:
     for entry, each, scenes in corpora:
         demonstrations = each * scenes * len(data.tasks or TASKS)
         made[entry] = demonstrations + -(-demonstrations // data.chunk)  # regions, and frames by the chunk
-    if has_closed_loop(config):
+    if config.has_closed_loop:
         protocol = evaluation.protocol
         sequences = evaluation.sequences if protocol is None else protocol_named(protocol).sequences
         shards = -(-sequences // evaluation.sequences_per_shard)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from calvin.split import TRAINING, VALIDATION, open_split
 from db.plans import Dependency
-from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
+from detectors.registry import FINDERS, LEARNED, ON_ACCELERATOR, make_detector
 from detectors.spec import DetectorSpec, FinderOptions, NoOptions
 from detectors.targets.table import BY_TASK, TARGETS_VERSION
 from experiments.reconvla.config import AblationConfig
@@ -134,7 +134,7 @@ class DataJobs:
         gaze = self._gaze
         options: FinderOptions | NoOptions = NoOptions()
         if gaze.detector in FINDERS:
-            learned = gaze.detector in ("grounding_dino", "groundingdino_py")
+            learned = gaze.detector in LEARNED
             options = FinderOptions(
                 stages=gaze.stages,
                 interval=gaze.key_frame_interval,

@@ -39,12 +39,6 @@ NO_SIMULATOR = (
 _OWN_FRAMES = Recording(TINY, "Baton draws its own demonstrations with it", BATON)
 
 
-def has_closed_loop(config: AblationConfig) -> bool:
-    """Whether there is a simulator of the scenes that the demonstrations show."""
-    evaluation = config.evaluation
-    return config.data.root is None or evaluation.assets is not None or evaluation.simulator != "playtable"
-
-
 @dataclass(frozen=True)
 class ListOfSequences:
     """Which list the sequences of a row are of, and where it was cut: what an ablation that grows keeps.

@@ -32,8 +32,9 @@ class _ReconVLA:
         from experiments.reconvla.growth import kept_lists
         from experiments.reconvla.planner import Planner
 
-        config = prepared(config)
-        return Planner(config, kept_lists(config, kept)).plan()
+        config, kept = prepared(config), list(kept)
+        there = {row for row, _ in kept if row is not None}
+        return Planner(config, kept_lists(config, kept), there).plan()
 
     def load(self, written: Written) -> AblationConfig:
         from experiments.reconvla.named_config import load_config
@@ -87,7 +88,7 @@ class _ReconVLA:
         return told(there, whole, asked)
 
     def rows(self, config: AblationConfig) -> list[JsonObject]:
-        from experiments.reconvla.arms import rows_of
+        from experiments.reconvla.shown_rows import rows_of
 
         return rows_of(config)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of, flat
@@ -11,7 +12,9 @@ from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.evaluation_plan import KeptLists, ListOfSequences, list_of, sequences_of
 from experiments.reconvla.row_names import named_as
 from experiments.reconvla.seeds import AdaptiveSeeds
+from policies.registry import policy_json
 from settings.code_source import reference_of
+from settings.differing import differing
 from settings.json_values import JsonObject
 from settings.names import tidy
 from settings.shown import cut, shown
@@ -34,11 +37,9 @@ def grown(there: AblationConfig, asked: AblationConfig) -> AblationConfig:
     """
     asked = named_as(there, asked)
     seeds = _seeds(there, asked)
-    before, after = flat(there), flat(asked)
-    keys = [key for key in {**before, **after} if not _grows(key)]
-    differing = [key for key in keys if before.get(key, ...) != after.get(key, ...)]
-    if differing:
-        raise ConfigError(_differ(differing, before, after))
+    found = {key: pair for key, pair in differing(flat(there), flat(asked)).items() if not _grows(key)}
+    if found:
+        raise ConfigError(_differ(found))
     rows = _rows(there)
     for name, row in _rows(asked).items():
         if name in rows and (differs := _row_differs(name, there, asked)):
@@ -168,16 +169,16 @@ def _row_differs(name: str, there: AblationConfig, asked: AblationConfig) -> str
     kinds = ["a policy" if name in config.policies else "an arm" for config in (there, asked)]
     if kinds[0] != kinds[1]:
         return f"it is {kinds[0]} there and {kinds[1]} here"
-    before, after = _meant(name, there), _meant(name, asked)
-    differing = [key for key in {**before, **after} if before.get(key, ...) != after.get(key, ...)]
-    return _differ(differing, before, after) if differing else ""
+    return _differ(differing(_meant(name, there), _meant(name, asked)))
 
 
 def _meant(name: str, config: AblationConfig) -> dict[str, object]:
     """What decides a row, by its key."""
     policy = config.policies.get(name)
     if policy is not None:
-        return {"title": tidy(policy.title or name), "policy": policy.policy}
+        told = policy_json(policy.spec(f"arms.{name}"))
+        policy_entries = {f"policy.{key}": value for key, value in told.items()}
+        return {"title": tidy(policy.title or name), **policy_entries}
     arm = next(arm for arm in arms_of(config) if arm.name == name)
     trained, judged = (
         {key: value for key, value in flat(settings).items() if not _grows(key)}
@@ -192,18 +193,22 @@ def _meant(name: str, config: AblationConfig) -> dict[str, object]:
     }
 
 
-def _said(value: object) -> str:
-    """A class of the user's own with the beginning of its digest, as `plan` shows it."""
+def _said(value: object, other: object) -> str:
+    """A class of the user's own with the beginning of its digest, as `plan` shows it; a section that is off. other:
+    what stands on the other side."""
+    if value is None and isinstance(other, Mapping):
+        return "off"
     own = reference_of(value)
     if own is None or own.digest is None:
         return shown(value, 60)
     return f"{own.label} (source {own.digest[:8]})"
 
 
-def _differ(keys: list[str], before: Mapping[str, object], after: Mapping[str, object]) -> str:
+def _differ(found: Mapping[str, tuple[object, object]]) -> str:
+    """found: what stands there and here, by key."""
     named = [
-        f"{cut(key, 100)} is {_said(before.get(key))} there and {_said(after.get(key))} here"
-        for key in keys[:_MOST_SHOWN]
+        f"{cut(key, 100)} is {_said(there, here)} there and {_said(here, there)} here"
+        for key, (there, here) in islice(found.items(), _MOST_SHOWN)
     ]
-    more = len(keys) - len(named)
+    more = len(found) - len(named)
     return "; ".join(named) + (f"; and {more} more" if more else "")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from experiments.design.design import Design
 from experiments.reconvla.adaptive import rules_of
 from experiments.reconvla.config import AblationConfig
-from experiments.reconvla.evaluation_plan import has_closed_loop, sequences_of
+from experiments.reconvla.evaluation_plan import sequences_of
 from experiments.reconvla.report.sequences import Sequences
 from tasks.records import JobRecord
 from tasks.specs import ClosedLoopSpec
@@ -15,7 +15,7 @@ from tasks.specs import ClosedLoopSpec
 
 def design_of(config: AblationConfig) -> Design | None:
     """None where nothing is judged in closed loop, or nothing is trained."""
-    if not has_closed_loop(config) or not config.trained:
+    if not config.has_closed_loop or not config.trained:
         return None
     adaptive = config.adaptive
     seeds = len(config.all_seeds) if adaptive is None else adaptive.max

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from errors import ConfigError, WeightsMissing
-from experiments.reconvla.sections import Attention, Backbones, Method, Model
+from experiments.reconvla.sections import Attention, Backbones, Evaluation, Method, Model, Training
 from hub.copies import located
 from hub.names import is_hub_name
 from models.config import ReconVLAConfig
@@ -25,6 +25,8 @@ from settings.json_values import JsonObject
 from settings.places import expanded
 from settings.regular import is_there
 from settings.shown import shown
+from settings.typed_json import from_json
+from tasks.specs import Precision, TrainingSpec
 
 #: Stands for the toy's vocabulary until its tokenizer is built.
 _ANY_VOCABULARY = 1024
@@ -127,6 +129,37 @@ def planned_config(
         denoiser = dataclasses.replace(config.denoiser, loss_weight=reconstruction_weight)
         config = dataclasses.replace(config, denoiser=denoiser)
     return with_folders(config, folders or {}, override, check_shapes=False).to_dict()
+
+
+def planned_stage(settings: Training, place: str) -> TrainingSpec:
+    """A training stage as a job is told of it. Held-out frames of early stopping are those of open loop.
+
+    Raises ConfigError for what is trained on one device and is to have several.
+    """
+    several = f"is trained on one device, and {place}.devices is {settings.devices}"
+    if settings.devices > 1 and settings.lora is not None:
+        raise ConfigError(f"{place}.lora {several}: set {place}.devices to 1 or {place}.lora to null")
+    if settings.devices > 1 and settings.precision == "fp16":
+        raise ConfigError(
+            f"{place}.precision fp16 {several}: set {place}.devices to 1 or the precision to bf16"
+        )
+    values = settings.model_dump(exclude={"slice_seconds"})
+    if settings.early_stopping is not None:
+        # Not so in jobs that were planned before.
+        values["early_stopping"] |= {"same_frames": True, "by_demonstration": True, "lasting_noise": True}
+    if settings.devices > 1:
+        values["over"] = "ranks"
+    return from_json(TrainingSpec, values, "training")
+
+
+def judged_in(evaluation: Evaluation, training: Training) -> Precision:
+    """What jobs load its trained model in."""
+    precision = evaluation.precision
+    if precision != "auto":
+        return precision
+    if training.lora is None:
+        return "fp32"
+    return "4bit" if training.lora.four_bit else training.precision
 
 
 def check_attention(config: JsonObject, attention: Attention) -> None:

@@ -10,8 +10,9 @@ from typing import cast
 from pydantic import BaseModel, ValidationError
 
 from errors import ConfigError
-from experiments.reconvla.arms import arms_of, check_names, with_bases
+from experiments.reconvla.arms import arms_of, check_names, check_new, with_bases
 from experiments.reconvla.config import MOST_ROWS, OF_ALL, AblationConfig, ArmEntry, PolicyRow
+from experiments.reconvla.idle_settings import check_override
 from experiments.reconvla.own_classes import with_digests
 from experiments.reconvla.row_names import check_told_apart, tidied
 from experiments.reconvla.vary import axes_of, varied
@@ -24,6 +25,7 @@ from settings.overlays import check_consistent, merge, nested, override_of
 from settings.regular import MOST_YAML_BYTES, text_of
 from settings.shown import cut, shown
 from settings.suggestions import did_you_mean
+from settings.typed_json import reason_of
 
 #: Of what a message says of a place in the configuration.
 _LONGEST_PART = 160
@@ -108,6 +110,9 @@ def load_config(
             config = config.model_copy(update={"arms": rows})
         check_names(config)
         arms = arms_of(config)
+        check_override(config)
+        for arm in arms:
+            check_new(arm)
         if config.adaptive is not None:
             from experiments.reconvla.adaptive import (
                 check_adaptive,  # on use: scipy takes longer than all else
@@ -120,10 +125,9 @@ def load_config(
     except ConfigError as error:
         if str(error).startswith("--vary"):
             raise
-        entry = str(error).partition(":")[0]
+        entry = str(error).partition(": ")[0]  # names of rows have colons too
         place = _place_of(entry.split("."), written)
-        told = str(error).removeprefix(f"{entry}: ") if place.endswith(f" {entry}") else error
-        raise ConfigError(f"{place}: {told}") from None
+        raise ConfigError(_told(place, entry, str(error).removeprefix(f"{entry}: "))) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         loc = first["loc"]
@@ -138,18 +142,23 @@ def load_config(
         if first["type"] == "extra_forbidden":
             near = _meant(where)
             raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}{near}") from None
-        if first["type"] == "model_type":
-            raise ConfigError(
-                f"{place}: {where}: it has settings of its own, a mapping (got {shown(first['input'])})"
-            ) from None
         near = ""
         if first["type"] == "literal_error" and isinstance(first["input"], str):
             near = did_you_mean(first["input"], re.findall("'(.*?)'", first["ctx"]["expected"]))
-        told = cut(first["msg"].removeprefix("Value error, "), 300)
-        raise ConfigError(f"{place}: {where}: {told} (got {shown(first['input'])}){near}") from None
+        told = f"{reason_of(first)} (got {shown(first['input'])}){near}"
+        raise ConfigError(_told(place, where, told)) from None
     if config.evaluation.protocol is not None:
         _check_protocol_decides(config.evaluation.protocol, said_by)
     return config
+
+
+def _told(place: str, entry: str, sentence: str) -> str:
+    """A sentence about an entry that somebody wrote at a place, which may be named like it."""
+    return (
+        f"{place}: {sentence}"
+        if place in (f"--set {entry}", f"--{entry}")
+        else f"{place}: {entry}: {sentence}"
+    )
 
 
 def _with_own_classes(config: AblationConfig, file: Path | None) -> AblationConfig:

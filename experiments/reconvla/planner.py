@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
@@ -10,7 +10,8 @@ from itertools import product
 from calvin.split import TRAINING, VALIDATION, Reading, Recording, check_place
 from db.plans import Dependency, Plan, RunRef
 from errors import ConfigError, DatasetError
-from experiments.reconvla.arms import Arm, arms_of, built_in, check_names
+from experiments.reconvla.alike import check_distinct, check_needed, in_plain_words, plain_policy
+from experiments.reconvla.arms import Arm, arms_of, built_in, check_names, check_new
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.count_jobs import check_jobs
 from experiments.reconvla.data_jobs import DataJobs
@@ -28,19 +29,24 @@ from experiments.reconvla.evaluation_plan import (
     asked_tasks,
     closed_loop_shards,
     frames_recording,
-    has_closed_loop,
     untrained_tasks,
 )
 from experiments.reconvla.hub_data import local
 from experiments.reconvla.hub_needs import absent
 from experiments.reconvla.job_book import JobBook, digest
-from experiments.reconvla.model_plan import backbone_folders, check_attention, planned_model
+from experiments.reconvla.model_plan import (
+    backbone_folders,
+    check_attention,
+    judged_in,
+    planned_model,
+    planned_stage,
+)
+from experiments.reconvla.plan_warnings import judged_on_trained, never_shown
 from experiments.reconvla.planning import fetched_first
 from experiments.reconvla.rows import row_shards
-from experiments.reconvla.sections import Backbones, Data, Gaze, Training
+from experiments.reconvla.sections import Backbones, Data, Gaze, Method, Training
 from models.spec import Folder, ModelSpec
 from settings.own_code import admitted_in
-from settings.typed_json import from_json
 from settings.uncollected import uncollected
 from tasks.kind import Kind
 from tasks.registry import ATTENTION, EVALUATE, PRETRAIN, RECONSTRUCT, REPORT, TRAIN
@@ -50,11 +56,9 @@ from tasks.specs import (
     ClosedLoopSpec,
     LookedAt,
     OpenLoopSpec,
-    Precision,
     ReconstructSpec,
     ReportSpec,
     SplitName,
-    TrainingSpec,
     TrainSpec,
 )
 
@@ -62,14 +66,19 @@ from tasks.specs import (
 class Planner:
     """Plans each arm with its own settings; work that arms share is the same jobs, as their keys are equal."""
 
-    def __init__(self, config: AblationConfig, sequences_in: KeptLists | None = None) -> None:
-        """sequences_in: the lists and cuts of an ablation that grows; None: those of a new one."""
+    def __init__(
+        self, config: AblationConfig, sequences_in: KeptLists | None = None, there: Collection[str] = ()
+    ) -> None:
+        """sequences_in: the lists and cuts of an ablation that grows; None: those of a new one. there: rows that it has
+        already, which are planned as they are."""
         self._config = config
+        self._there = there
         self._sequences_in = sequences_in or KeptLists()
         self._book = JobBook(config.scheduling)
         self._data: dict[tuple[Data, Gaze, bool], DataJobs] = {}
         self._recordings: dict[tuple[str | None, Reading], Recording] = {}
         self._folders: dict[Backbones, dict[str, Folder]] = {}
+        self._models: dict[tuple[str, Method, float, tuple[str, ...]], ModelSpec] = {}
         self._shards: list[tuple[AblationConfig, ListOfSequences | None, list[ClosedLoopSpec]]] = []
 
     @uncollected()
@@ -98,7 +107,7 @@ class Planner:
                     check_place(local(str(arm.config.data.root)), TRAINING)
         for backbones in dict.fromkeys([config.model.backbones, *(a.config.model.backbones for a in arms)]):
             self._folders[backbones] = backbone_folders(backbones)
-        closed_loop = has_closed_loop(config)
+        closed_loop = config.has_closed_loop
         if closed_loop:
             self._shards_of(
                 None, config
@@ -131,7 +140,6 @@ class Planner:
             training[ref] = keys[0]
             made[name] = keys
             ends += keys
-        _check_distinct(made)
         if closed_loop and config.evaluation.random_baseline:
             ends += self._closed_loop("random", None, self._shards_of(None, config), [])
         results = list(dict.fromkeys([*ends, *indexes]))
@@ -153,13 +161,58 @@ class Planner:
         )
         self._book.add(REPORT, "report", report, needs)
         warnings = [f"not of {of}: {one}" for of, told in (left_out or {}).items() for one in told]
-        warnings += _trained_on({"": not_held_out, **by_row})
+        warnings += judged_on_trained({"": not_held_out, **by_row})
         if closed_loop:
-            warnings += _warnings(self._shards_of(None, config))
+            warnings += never_shown(self._shards_of(None, config))
         code = admitted_in(stored)
-        return Plan(
-            key, config.name, stored, self._book.jobs, training, tuple(warnings), code, config.is_open
+        jobs = self._book.jobs
+        self._check_rows(arms, made)
+        return Plan(key, config.name, stored, jobs, training, tuple(warnings), code, config.is_open)
+
+    def _check_rows(self, arms: Sequence[Arm], made: Mapping[str, Sequence[str]]) -> None:
+        """made: keys of the jobs of each row. Plans rows otherwise, so nothing is planned after it.
+
+        Raises ConfigError for rows that come to the same, and for a new one with a setting that changes nothing in it.
+        """
+        config, meant = self._config, dict(made)
+        for arm in arms:
+            if (plain := self._in_plain_words(arm)) is not arm:
+                meant[arm.name] = self._tried(plain, config.seeds_of(arm.name))
+        for name, row in config.policies.items():
+            if (plain_row := plain_policy(row, f"arms.{name}")) is not row:
+                said = config.model_copy(update={"arms": {name: plain_row}})
+                shards = row_shards(said, name, self._shards_of(name, config))
+                with self._aside():
+                    meant[name] = self._closed_loop(name, None, shards, [])
+        check_distinct(meant, self._there)
+        new = [arm for arm in arms if arm.name not in self._there]
+        for arm in new:
+            check_new(arm)
+        own = {name: keys[: len(keys) // max(len(config.seeds_of(name)), 1)] for name, keys in meant.items()}
+        check_needed(
+            config, new, own, lambda arm: self._tried(self._in_plain_words(arm), config.all_seeds[:1])
         )
+
+    def _in_plain_words(self, arm: Arm) -> Arm:
+        return in_plain_words(arm, self._model(arm, arm.config.training).config)
+
+    def _tried(self, arm: Arm, seeds: Sequence[int]) -> list[str]:
+        """Keys of the jobs that the runs of an arm would be, which are not planned."""
+        found = []
+        with self._aside():
+            for ref in (RunRef(arm.name, seed) for seed in seeds):
+                train = self._trained(ref, arm)
+                found += [train, *self._judge(ref, train, arm)]
+        return found
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Jobs are kept apart from the plan."""
+        book, self._book = self._book, JobBook(self._config.scheduling)
+        try:
+            yield
+        finally:
+            self._book = book
 
     def _data_of(self, arm: Arm) -> tuple[DataJobs, DataJobs]:
         """What it is trained on, and what it is judged on. What is the ablation's own has no name in its labels."""
@@ -233,7 +286,7 @@ class Planner:
             needs = [*needs, *judged_on.reads(VALIDATION, "validation")]
         spec = TrainSpec(
             model=self._model(arm, settings),
-            training=_stage(settings, "pretraining" if kind is PRETRAIN else "training"),
+            training=planned_stage(settings, "pretraining" if kind is PRETRAIN else "training"),
             seed=ref.seed,
             slice_seconds=settings.slice_seconds,
             drawn_by=frames.renderer,
@@ -247,7 +300,8 @@ class Planner:
 
     def _judge(self, ref: RunRef, train: str, arm: Arm) -> list[str]:
         """Evaluation and attention of one run."""
-        name, threads, precision = f"{ref.arm} seed {ref.seed}", arm.judged.evaluation.threads, judged_in(arm)
+        name, evaluation = f"{ref.arm} seed {ref.seed}", arm.judged.evaluation
+        threads, precision = evaluation.threads, judged_in(evaluation, arm.config.training)
         model = self._model(arm, arm.config.training)
         trained_on, judged_on = self._data_of(arm)
         both = [Dependency(train, "checkpoint"), *judged_on.reads(VALIDATION)]
@@ -270,13 +324,13 @@ class Planner:
         if arm.method.reconstruction != "none":
             shown = ReconstructSpec(seed=ref.seed, model=model, threads=threads, precision=precision)
             ends.append(self._book.add(RECONSTRUCT, f"reconstructions {name}", shown, both, ref))
-        if has_closed_loop(arm.judged):
+        if arm.judged.has_closed_loop:
             shards = [
                 replace(
                     self._trained_with(shard, arm),
                     policy="reconvla",
                     seed=None,
-                    videos=arm.judged.evaluation.videos,
+                    videos=evaluation.videos,
                     model=model,
                     precision=precision,
                     gaze=trained_on.detector if arm.method.grounding == "crop" else None,
@@ -331,17 +385,17 @@ class Planner:
         trained_on, judged_on = self._data_of(arm)
         phrases = sorted(trained_on.instructions() | judged_on.corpus(VALIDATION).instructions)
         model, weight = arm.config.model, settings.reconstruction_weight
-        return planned_model(model, self._folders[model.backbones], arm.method, weight, phrases)
-
-
-def judged_in(arm: Arm) -> Precision:
-    """What jobs load its trained model in."""
-    precision, training = arm.judged.evaluation.precision, arm.config.training
-    if precision != "auto":
-        return precision
-    if training.lora is None:
-        return "fp32"
-    return "4bit" if training.lora.four_bit else training.precision
+        if weight == 0 and arm.method.reconstruction != "none":
+            stage = "training" if settings is arm.config.training else "pretraining"
+            raise ConfigError(
+                f"{stage}.reconstruction_weight: with 0 nothing is reconstructed; an arm without it has "
+                "method.reconstruction: none"
+            )
+        asked = model.model_dump_json(), arm.method, weight, tuple(phrases)
+        if asked not in self._models:
+            folders = self._folders[model.backbones]
+            self._models[asked] = planned_model(model, folders, arm.method, weight, phrases)
+        return self._models[asked]
 
 
 @contextmanager
@@ -353,50 +407,3 @@ def _of(arm: Arm) -> Iterator[None]:
         if arm.name in built_in() or str(error).startswith("arms."):
             raise
         raise type(error)(f"arms.{arm.name}: {error}") from None
-
-
-def _check_distinct(made: Mapping[str, Sequence[str]]) -> None:
-    """Raises ConfigError for two rows that are the same jobs: equal settings, whatever they are written like."""
-    rows: dict[tuple[str, ...], str] = {}
-    for name, keys in made.items():
-        other = rows.setdefault(tuple(keys), name)
-        if other != name:
-            raise ConfigError(f"arms.{name}: it comes to the same as {other}; leave one of them out")
-
-
-def _trained_on(counts: Mapping[str, int]) -> Iterator[str]:
-    """Which rows are judged on what was trained on; "" is the ablation itself."""
-    for name, count in counts.items():
-        if count:
-            row = f"arms.{name}: " if name else ""
-            yield (
-                f"{row}validation: frames of {count} of its demonstrations are trained on too: figures of validation "
-                "are not of held-out data"
-            )
-
-
-def _warnings(shards: Sequence[ClosedLoopSpec]) -> tuple[str, ...]:
-    """Which tasks are judged that no training demonstration shows."""
-    untrained = sorted({task for shard in shards for task in shard.untrained_tasks or ()})
-    return (f"data.tasks: no training demonstration shows {', '.join(untrained)}",) if untrained else ()
-
-
-def _stage(settings: Training, place: str) -> TrainingSpec:
-    """A training stage as a job is told of it. Held-out frames of early stopping are those of open loop.
-
-    Raises ConfigError for what is trained on one device and is to have several.
-    """
-    several = f"is trained on one device, and {place}.devices is {settings.devices}"
-    if settings.devices > 1 and settings.lora is not None:
-        raise ConfigError(f"{place}.lora {several}: set {place}.devices to 1 or {place}.lora to null")
-    if settings.devices > 1 and settings.precision == "fp16":
-        raise ConfigError(
-            f"{place}.precision fp16 {several}: set {place}.devices to 1 or the precision to bf16"
-        )
-    values = settings.model_dump(exclude={"slice_seconds"})
-    if settings.early_stopping is not None:
-        # Not so in jobs that were planned before.
-        values["early_stopping"] |= {"same_frames": True, "by_demonstration": True, "lasting_noise": True}
-    if settings.devices > 1:
-        values["over"] = "ranks"
-    return from_json(TrainingSpec, values, "training")

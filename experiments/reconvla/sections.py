@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -91,12 +91,22 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _truth_is_no_number(cls, value: object, info: ValidationInfo) -> object:
-        """pydantic would take `yes` for 1 and `off` for 0."""
+        """pydantic would take `yes` for 1 and `off` for 0. And -0.0 is 0.0, though it is written otherwise."""
+        if type(value) is float and value == 0:
+            return 0.0
         wants_truth = cls.model_fields[str(info.field_name)].annotation is bool
         found = value if isinstance(value, (list, tuple)) else [value]
         if not wants_truth and any(isinstance(item, bool) for item in found):
+            if is_switched(cls.model_fields[str(info.field_name)].annotation):
+                raise ValueError("null turns it off, and a mapping on ({} with its defaults)")
             raise ValueError("this is true or false (or yes, no, on, off) where something else is wanted")
         return value
+
+
+def is_switched(annotation: object) -> bool:
+    """Whether it is a section that may be off."""
+    kinds = get_args(annotation)
+    return type(None) in kinds and any(isinstance(one, type) and issubclass(one, Section) for one in kinds)
 
 
 class Method(Section):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from math import prod
+from math import isfinite, prod
 
 from errors import ConfigError
-from experiments.reconvla.arms import Arm, arm_of, built_in, check_place, flat, with_bases
+from experiments.reconvla.arms import Arm, arm_of, built_in, check_new, check_place, flat, with_bases
 from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.idle_settings import ChangesNothing
-from experiments.reconvla.sections import LONGEST_NAME
+from experiments.reconvla.sections import LONGEST_NAME, Section
 from experiments.reconvla.written import is_list, is_text, with_place
 from settings.names import look, tidy
 from settings.overlays import is_text_below, value_of
@@ -71,13 +71,23 @@ def varied(config: AblationConfig, axes: Sequence[Axis]) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     trained = {name: row and with_bases(row, config.trained) for name, row in config.trained.items()}
     config = config.model_copy(update={"arms": {**trained, **config.policies}})
-    arms = [(name, _axes_for(config, name, axes)) for name in config.trained]
+    if not config.trained:
+        raise ConfigError(
+            f"{axes[0].option} varies arms that are trained, and no row is: name one with --arms"
+        )
+    idle: dict[int, dict[str, list[str]]] = {}  # of axes by their place: arms by why
+    arms = [(name, _axes_for(config, name, axes, idle)) for name in config.trained]
     count = len(config.policies) + sum(prod(len(axis.values) for axis, _ in mine) for _, mine in arms)
     if count > MOST_ROWS:
         raise ConfigError(f"--vary: that makes {count:,} rows; an ablation has at most {MOST_ROWS:,}")
-    for axis in axes:
+    for number, axis in enumerate(axes):
         if not any(axis is one for _, mine in arms for one, _ in mine):
-            raise ConfigError(f"{axis.option} changes nothing in {', '.join(map(cut, config.trained))}")
+            of_arms = [
+                f"{cut(', '.join(map(cut, names)), 200)} ({why})" for why, names in idle[number].items()
+            ]
+            raise ConfigError(f"{axis.option} changes nothing in {', and in '.join(of_arms)}")
+    stay = {**config.policies, **{name: config.trained[name] for name, mine in arms if not mine}}
+    titles = {(row and row.title) or name for name, row in stay.items()}
     several = sum(bool(mine) for _, mine in arms) > 1
     short = _short([key for axis in axes for key in axis.keys])
     for name, mine in arms:
@@ -90,24 +100,28 @@ def varied(config: AblationConfig, axes: Sequence[Axis]) -> dict[str, Row]:
                 rows[name] = entry
                 continue
             parts = [f"{short[key]}={text}" for key, text in told.items()]
-            row = _free("+".join([name, *parts] if several else parts), rows)
-            rows[row] = _with(entry, name, said, told)
+            row = _free("+".join([name, *parts] if several else parts), {*rows, *built_in()})
+            made = _with(entry, name, said, told)
+            title = _free(str(made.title), titles)
+            titles.add(title)
+            rows[row] = made.model_copy(update={"title": title})
     rows.update(config.policies)
     return rows
 
 
 def _axes_for(
-    config: AblationConfig, name: str, axes: Sequence[Axis]
+    config: AblationConfig, name: str, axes: Sequence[Axis], idle: dict[int, dict[str, list[str]]]
 ) -> list[tuple[Axis, list[tuple[str, ...]]]]:
-    """Those that change something in an arm, with the texts of their values in names.
+    """Those that change something in an arm, with the texts of their values in names; `idle` is told why the others do
+    not.
 
     Raises ConfigError where the arm is wrong as it is; of a wrong value its row tells.
     """
     with suppress(ChangesNothing):  # which it may no more, once it is varied
         _tried(config, name, {})
     found = []
-    for axis in axes:
-        changes, texts = False, []
+    for number, axis in enumerate(axes):
+        changes, texts, why = False, [], ""
         seen: dict[str, Mapping[str, object]] = {}
         for values in axis.values:
             said = dict(zip(axis.keys, values))
@@ -115,8 +129,8 @@ def _axes_for(
             try:
                 comes_to = flat(_tried(config, name, said).config)
                 changes = True
-            except ChangesNothing:
-                pass
+            except ChangesNothing as nothing:
+                why = why or nothing.because
             except ConfigError:
                 changes = True
             means = json.dumps([comes_to.get(key, value) for key, value in said.items()], sort_keys=True)
@@ -127,6 +141,8 @@ def _axes_for(
             texts.append(tuple(_text(comes_to.get(key, value)) for key, value in said.items()))
         if changes:
             found.append((axis, texts))
+        else:
+            idle.setdefault(number, {}).setdefault(why, []).append(name)
     return found
 
 
@@ -135,7 +151,9 @@ def _tried(config: AblationConfig, name: str, said: Mapping[str, object]) -> Arm
     entry = config.trained[name]
     as_row = name if entry is not None else "varied"
     row = _with(entry, name, said, {})
-    return arm_of(config.model_copy(update={"arms": {**_own(config), as_row: row}}), as_row)
+    arm = arm_of(config.model_copy(update={"arms": {**_own(config), as_row: row}}), as_row)
+    check_new(replace(arm, own=tuple(tuple(key.split(".")) for key in said)) if said else arm)
+    return arm
 
 
 def _own(config: AblationConfig) -> dict[str, ArmEntry | None]:
@@ -158,13 +176,25 @@ def _parsed(option: str, text: str) -> tuple[str, list[object]]:
         raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
     check_place(tuple(key.split(".")), f"{option} {cut(key)}")
     found = value_of(values, f"{option} {cut(key)}", "[{}\n]", is_text_below(key, is_text))
-    if not isinstance(found, list) or any(isinstance(value, dict) and not value for value in found):
+    if not isinstance(found, list):
         raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
+    if {} in found and isinstance(_usually(key), Section):
+        raise ConfigError(
+            f"{option} {cut(key)}: {{}} names nothing that varies; say what, as in {key}.key=value,value"
+        )
     if is_list(key) and not all(isinstance(value, list) or value is None for value in found):
         each = (",".join(map(str, value if isinstance(value, list) else [value])) for value in found)
         meant = shown(f"{key}={','.join(f'[{one}]' for one in each)}", 200)
         raise ConfigError(f"{option} {key}: each value is a list, so write {option} {meant}")
     return key, [with_place(key, value) for value in found]
+
+
+def _usually(key: str) -> object:
+    """What stands at a dotted key where nobody says anything."""
+    found: object = AblationConfig()
+    for part in key.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def _short(keys: Sequence[str]) -> dict[str, str]:
@@ -179,14 +209,16 @@ def _text(value: object) -> str:
         plain = value.rstrip("/").rpartition("/")[2]
     elif isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         plain = str(int(value))
+    elif isinstance(value, float) and not isfinite(value):
+        plain = str(value)
     else:
         plain = json.dumps(value, separators=(",", ":")).replace('"', "").replace("/", "_")
     return cut(plain, _LONGEST_VALUE)
 
 
-def _free(name: str, rows: Mapping[str, Row]) -> str:
+def _free(name: str, others: Collection[str]) -> str:
     name, number = tidy(name[:LONGEST_NAME]), 2
-    found, taken = name, {look(other) for other in (*rows, *built_in())}
+    found, taken = name, set(map(look, others))
     while look(found) in taken:
         found = f"{name[: LONGEST_NAME - 5]}#{number}"
         number += 1

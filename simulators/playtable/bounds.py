@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Bounds:
     def __init__(self, corners: Mapping[Part, np.ndarray], parts: Iterable[Part]) -> None:
         """corners: see `corners_of`. `parts` are links, or bases whose centre of mass is their origin. Raises
         InvalidInput for a part whose shapes have no corners that are known."""
-        self.parts = tuple(parts)
+        self.parts = tuple(sorted(parts))
         lacking = [part for part in self.parts if part not in corners]
         if lacking:
             raise InvalidInput(f"a visual shape of body {lacking[0][0]} is neither a mesh nor a box")
@@ -41,10 +41,8 @@ class Bounds:
 
     def unseen(self, client: Client, view: tuple[float, ...], projection: tuple[float, ...]) -> set[Part]:
         """The parts whose boxes lie outside the frustum of these OpenGL matrices."""
-        frames = {
-            part: frame for uid, links in self._links.items() for part, frame in _frames(client, uid, links)
-        }
-        places, quaternions = (np.array(v) for v in zip(*(frames[part] for part in self.parts)))
+        frames = [frame for uid, links in self._links.items() for frame in _frames(client, uid, links)]
+        places, quaternions = (np.array(v) for v in zip(*frames))
         points = self._corners @ rotations(quaternions).transpose(0, 2, 1) + places[:, None]
         # OpenGL's matrices are stored by columns: row vectors multiply from the left.
         to_clip = _matrix(view) @ _matrix(projection)
@@ -91,14 +89,11 @@ def _box(centre: np.ndarray, half: np.ndarray) -> np.ndarray:
     return centre + _UNIT_CORNERS * half
 
 
-def _frames(client: Client, uid: int, links: list[int]) -> Iterator[tuple[Part, tuple[Any, Any]]]:
-    """Position and quaternion of some of a body's links in the world."""
-    if -1 in links:
-        yield (uid, -1), client.getBasePositionAndOrientation(uid)
-    others = [link for link in links if link >= 0]
-    if others:
-        for link, state in zip(others, client.getLinkStates(uid, others)):
-            yield (uid, link), state[4:6]
+def _frames(client: Client, uid: int, links: list[int]) -> list[tuple[Any, ...]]:
+    """Position and quaternion of some of a body's links in the world, in their order; the base is the first."""
+    base = [client.getBasePositionAndOrientation(uid)] if links[0] < 0 else []
+    others = links[len(base) :]
+    return base + ([state[4:6] for state in client.getLinkStates(uid, others)] if others else [])
 
 
 def _matrix(columns: tuple[float, ...]) -> np.ndarray:

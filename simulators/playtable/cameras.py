@@ -42,10 +42,11 @@ class Cameras:
             for name, shown in scene.boxes.items()
         }
 
-    def static_picture(self, lamps: tuple[bool, bool]) -> Picture:
-        """From beside the table. lamps: whether bulb and LED are on."""
-        places = tuple(self._client.getLinkState(*part)[4] for part in self._doors)
-        return self._static.picture(self._static_bounds, lamps, places)
+    def static_picture(self, lamps: tuple[bool, bool], colours_only: bool = False) -> Picture:
+        """From beside the table. lamps: whether bulb and LED are on. colours_only: nothing else is asked for."""
+        uid, links = self._doors[0][0], [link for _, link in self._doors]
+        places = tuple(state[4] for state in self._client.getLinkStates(uid, links))
+        return self._static.picture(self._static_bounds, lamps, places, colours_only)
 
     def hand_picture(self) -> Picture:
         """From the hand."""

@@ -105,7 +105,7 @@ class PlayTable:
         robot_obs, scene_obs = self.state()
         observation: Observation = {"robot_obs": robot_obs, "scene_obs": scene_obs}
         if "static" in cameras or boxes:
-            picture = self._static_picture()
+            picture = self._static_picture(colours_only=not boxes)
             if "static" in cameras:
                 observation["rgb_static"] = picture.rgb
             if boxes:
@@ -163,5 +163,5 @@ class PlayTable:
                 "give the simulator a process of its own"
             )
 
-    def _static_picture(self) -> Picture:
-        return self._cameras.static_picture((self.table.bulb.is_on, self.table.led.is_on))
+    def _static_picture(self, colours_only: bool = False) -> Picture:
+        return self._cameras.static_picture((self.table.bulb.is_on, self.table.led.is_on), colours_only)

@@ -81,19 +81,23 @@ def render(
     return Picture(rgb, np.reshape(segments, shape), np.reshape(depth, shape))
 
 
-def in_front(front: Layer, back: Picture) -> Picture | None:
+def in_front(front: Layer, back: Picture, colours_only: bool = False) -> Picture | None:
     """The nearer of two pictures of the same view at every pixel.
 
-    None where that cannot be told: two surfaces of different colour at the same depth.
+    None where that cannot be told: two surfaces of different colour at the same depth. colours_only: segments and
+    depth are those of the back.
     """
-    gap = front.depth - back.depth.ravel()[front.places]
+    gap = front.depth - back.depth.reshape(-1).take(front.places)
     nearer = np.flatnonzero(gap < _DEPTH_TIE)
-    places, rgb_there = front.places[nearer], front.rgb[nearer]
-    ties = np.flatnonzero(gap[nearer] > -_DEPTH_TIE)
+    places, rgb_there = front.places.take(nearer), front.rgb.take(nearer, axis=0)
+    ties = np.flatnonzero(gap.take(nearer) > -_DEPTH_TIE)
     if (rgb_there[ties] != back.rgb.reshape(-1, 3)[places[ties]]).any():
         return None
-    rgb, segments, depth = back.rgb.copy(), back.segments.copy(), back.depth.copy()
+    rgb = back.rgb.copy()
     rgb.reshape(-1, 3)[places] = rgb_there
+    if colours_only:
+        return Picture(rgb, back.segments, back.depth)
+    segments, depth = back.segments.copy(), back.depth.copy()
     segments.reshape(-1)[places] = front.segments[nearer]
     depth.reshape(-1)[places] = front.depth[nearer]
     return Picture(rgb, segments, depth)

@@ -40,23 +40,23 @@ class Slot:
 
     def __init__(self, client: Client, uid: int, name: str, springs_back: bool = False) -> None:
         self._client, self._uid, self.name = client, uid, name
-        self._joint = client.joints(uid)[name]
-        lower, upper = client.getJointInfo(uid, self._joint)[8:10]
+        self.joint = client.joints(uid)[name]
+        lower, upper = client.getJointInfo(uid, self.joint)[8:10]
         self._threshold = (lower + upper) / 2
         mode = pybullet.POSITION_CONTROL if springs_back else pybullet.VELOCITY_CONTROL
-        client.setJointMotorControl2(uid, self._joint, controlMode=mode, force=_RESISTANCE)
+        client.setJointMotorControl2(uid, self.joint, controlMode=mode, force=_RESISTANCE)
 
     @property
     def position(self) -> float:
         """Metres from the lower end."""
-        return self._client.joint_position(self._uid, self._joint)
+        return self._client.joint_position(self._uid, self.joint)
 
     @property
     def is_pressed(self) -> bool:
         return self.position > self._threshold
 
     def reset(self, position: float) -> None:
-        self._client.resetJointState(self._uid, self._joint, position)
+        self._client.resetJointState(self._uid, self.joint, position)
 
 
 class Table:
@@ -73,6 +73,7 @@ class Table:
         self.drawer = Slot(client, uid, _DRAWER)
         self.button = Slot(client, uid, _BUTTON, springs_back=True)
         self.switch = Slot(client, uid, _SWITCH)
+        self._joints = [slot.joint for slot in (self.slide, self.drawer, self.button, self.switch)]
         self.bulb = Lamp(visuals, uid, self.links[scene.bulb.link], scene.bulb)
         self.led = Lamp(visuals, uid, self.links[scene.led.link], scene.led)
         self._button_was_pressed = False
@@ -110,7 +111,7 @@ class Table:
 
     def observation(self) -> np.ndarray:
         """CALVIN's scene_obs, (24,) float64."""
-        slots = [slot.position for slot in (self.slide, self.drawer, self.button, self.switch)]
+        slots = [state[0] for state in self._client.getJointStates(self.uid, self._joints)]
         poses = []
         for uid in self.blocks.values():
             position, quaternion = self._client.getBasePositionAndOrientation(uid)

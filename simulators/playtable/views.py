@@ -44,8 +44,10 @@ class StaticView:
         self._fixture_pictures: dict[Hashable, Picture] = {}
         self._still: tuple[Hashable, Picture] | None = None
 
-    def picture(self, bounds: Bounds | None, lamps: Hashable, door_places: Hashable) -> Picture:
-        """What the camera sees, with the depth of `depth_lens`.
+    def picture(
+        self, bounds: Bounds | None, lamps: Hashable, door_places: Hashable, colours_only: bool = False
+    ) -> Picture:
+        """What the camera sees, with the depth of `depth_lens`; colours_only: segments and depth may be wrong.
 
         lamps, door_places: values that differ whenever the lamps' colours or the doors' places do. bounds: of
         parts outside `fixtures` and `doors` that may be out of sight; None draws everything, which a renderer
@@ -56,7 +58,7 @@ class StaticView:
         still = self._still_picture(lamps, door_places)
         unseen = bounds.unseen(self._drawer.client, self.matrix, self._layer_projection)
         front = self._draw_layer(self._fixtures | self._doors | unseen)
-        return in_front(front, still) or self._draw_exactly(frozenset())
+        return in_front(front, still, colours_only) or self._draw_exactly(frozenset())
 
     def _still_picture(self, lamps: Hashable, door_places: Hashable) -> Picture:
         """Fixtures and doors, drawn anew where a door has moved."""

@@ -16,11 +16,11 @@ from db.engine import Database
 from db.migrate import open_state
 from db.store import ArtifactStore
 from errors import ConfigError, WeightsMissing
-from experiments.reconvla.arms import rows_of
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from experiments.reconvla.report.gather import gather
 from experiments.reconvla.report.together import gather_together
+from experiments.reconvla.shown_rows import rows_of
 from policies.base import Query
 from settings.home import Home
 from tests.models.openvla_sample import make_openvla
@@ -135,7 +135,7 @@ def test_a_folder_counts_by_what_lies_in_it(tmp_path: Path) -> None:
         ({"a": {"titel": "x"}}, r"unknown key 'arms\.a\.titel'"),
         ({"a": {"policy": {"kind": "expert"}, "titel": "x"}}, r"unknown key 'arms\.a\.titel'"),
         ({"a/b": {"policy": {"kind": "expert"}}}, r"arms\.a/b.*: a name must do for a folder"),
-        (5, r"arms: Input should be a valid tuple \(got '5'\)"),
+        (5, r"arms: a list stands here \(got '5'\)"),
         ({}, "arms is empty"),
     ],
 )  # fmt: skip

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from sqlalchemy.dialects import sqlite
+
 from db import jobs, plans, queries
 from db.engine import Database
 from db.jobs import Ending, Lease, Target
+from db.jobs.endings import STANDS_STILL
 from db.plans import Plan, RunRef
 from db.states import CANCELLED, FAILED, SUCCEEDED, YIELDED
-from tests.support import NOW, planned, start, submit, two_of_a_name, worker
+from tests.support import NOW, ON_SQLITE, planned, start, submit, two_of_a_name, worker
 
 
 def endings(database: Database) -> list[str]:
@@ -109,3 +112,26 @@ def test_one_of_which_more_is_to_be_planned_has_not_ended(database: Database) ->
     plans.submit(database, Plan("one", "one", {}, [planned("a")], open=True), "submit", NOW)
     succeed(database, "a")
     assert endings(database) == []
+
+
+def test_what_moves_is_found_before_and_after_the_one_that_ended(database: Database) -> None:
+    submit(database, *(planned(label) for label in "abc"), key="one")
+    submit(database, planned("others"), key="two")
+    for label in "bca":
+        assert endings(database) == []
+        succeed(database, label)
+    assert endings(database) == ["one ended: 3 succeeded jobs"]
+
+
+@ON_SQLITE
+def test_whether_an_ablation_ended_is_asked_of_its_own_jobs_next_to_that_which_did(
+    database: Database,
+) -> None:
+    compiled = STANDS_STILL.compile(dialect=sqlite.dialect())
+    assert "POSTCOMPILE" not in str(compiled)
+    given = tuple((compiled.params | {"b_id": 1})[name] for name in compiled.positiontup or ())
+    with database.read() as tx:
+        steps = [row.detail for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", given)]
+    assert not [step for step in steps if step.startswith("SCAN") or "B-TREE" in step]
+    assert sum("(ablation_id=? AND job_id" in step for step in steps) == 2, "in the order of their ids"
+    assert sum("SEARCH job USING INTEGER PRIMARY KEY" in step for step in steps) == 2

@@ -286,3 +286,20 @@ def test_plan_shows_all_that_differs(home: Home, tmp_path: Path, capsys: pytest.
         "training.steps: 20 -> 9",
     ):
         assert told in line
+
+
+def test_plan_says_what_is_off_and_what_a_policy_is_told(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "training: {open_loop: {every_steps: 5}}\narms:\n"
+        "  mine: {set: {training: {lora: {rank: 2}, open_loop: null}}}\n"
+        "  chance: {policy: {kind: random, seed: 3}}\n"
+        "  served: {policy: {kind: http, url: 'http://127.0.0.1:9'}}\n"
+    )
+    assert cli.main(["--home", str(home.root), "plan", "--preset", "smoke", "--config", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "training.lora: off -> on (rank 2, alpha 32, four_bit false)" in out
+    assert "training.open_loop: on (every_steps 5, frames 64) -> off" in out
+    assert "random, seed: 0 -> 3" in out and "http, url: http://127.0.0.1:9" in out

@@ -24,12 +24,14 @@ def test_settings_are_named_by_their_paths_in_order() -> None:
 
 
 def test_what_only_one_of_them_has_is_unset_in_the_other() -> None:
-    found = differences({"training": {"lora": None}, "old": {}}, {"training": {"lora": {"rank": 8}}})
-    assert found.settings == (
-        "old: {} → unset",
-        "training.lora: null → unset",
-        "training.lora.rank: unset → 8",
-    )
+    found = differences({"training": {"steps": 8}, "old": {}}, {"training": {"lora": None}})
+    assert found.settings == ("old: {} → unset", "training.lora: unset → null", "training.steps: 8 → unset")
+
+
+def test_a_section_that_is_off_in_one_is_one_setting() -> None:
+    off, on = {"training": {"lora": None}}, {"training": {"lora": {"rank": 8, "alpha": 16}}}
+    assert differences(off, on).settings == ("training.lora: off → rank 8, alpha 16",)
+    assert differences(on, off).settings == ("training.lora: rank 8, alpha 16 → off",)
 
 
 def test_many_are_cut_and_counted_and_long_values_too() -> None:

@@ -11,6 +11,7 @@ from errors import ConfigError, DatasetError
 from experiments.reconvla.arms import Arm, arms_of, built_in
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
+from experiments.reconvla.shown_rows import rows_of
 from tests.experiments.reconvla.plans import keys, of_kind
 
 MINE = "arms={recon: null, heavy: {base: recon, title: '+ weight 10', set: {training.reconstruction_weight: 10}}}"
@@ -201,7 +202,7 @@ def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
         ),
         (
             "{recon: null, same: {base: recon, set: {training.slice_seconds: 9}}}",
-            "arms.same: it comes to the same as recon",
+            "arms.same.set: training.slice_seconds makes no row: it says how the work is done, and nothing of what",
         ),
         ("{a: {policy: {kind: expert}}, b: {policy: {kind: expert}, title: two}}", "arms.b: it comes to the same as a"),
         (
@@ -209,6 +210,10 @@ def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
             "arms.a.set: training.reconstruction_weight changes nothing in an arm that reconstructs nothing",
         ),
         ("{a: {base: recon, set: {pretraining.steps: 3}}}", "arms.a.set: pretraining.steps changes nothing in"),
+        ("{a: {base: recon, set: {training.reconstruction_weight: 0}}}", "reconstruction_weight: with 0 nothing is"),
+        ("{a: {base: recon, set: {training: null}}}", "training: it has settings of its own, so a mapping stands here"),
+        ("{a: {base: recon, set: {training.lora: off}}}", "training.lora: null turns it off, and a mapping on"),
+        ("{a: {base: recon, set: {steps: 3}}}", "did you mean training.steps or pretraining.steps?"),
         ("{a: {set: {evaluation.video_attention: true}}}", "video_attention changes nothing in an arm of whose"),
         ("{a: {set: {gaze.detector: oracle}}}", "arms.a.set: gaze.detector changes nothing in an arm that neither"),
     ],
@@ -224,3 +229,28 @@ def test_the_place_that_wrote_an_arm_is_named(tmp_path: Path) -> None:
     file.write_text("arms: {a: {base: recno}}\n")
     with pytest.raises(ConfigError, match=rf"^{file}: arms\.a\.base: unknown arm"):
         load_config("smoke", file)
+
+
+def test_what_differs_in_a_row_is_shown_with_what_it_was() -> None:
+    arms = (
+        "arms={less: {base: baseline, set: {training.early_stopping: null}}, "
+        "more: {base: baseline, set: {training.lora: {rank: 2}, training.early_stopping.frames: 3}}, "
+        "chance: {policy: {kind: random, seed: 3}}, luck: {policy: {kind: random}}, "
+        "served: {policy: {kind: http, url: 'http://127.0.0.1:9', chunk_steps: 3}}}"
+    )
+    said = ("training.early_stopping={every_steps: 5}", arms)
+    rows = {str(row["name"]): row["differs"] for row in rows_of(load_config("smoke", None, said))}
+    early = {"every_steps": 5, "frames": 64, "window": 3, "min_gain": 0.01}
+    assert rows == {
+        "less": {"training.early_stopping": {"from": early, "to": None}},
+        "more": {
+            "training.lora": {"from": None, "to": {"rank": 2, "alpha": 32, "four_bit": False}},
+            "training.early_stopping.frames": {"from": 64, "to": 3},
+        },
+        "chance": {"policy.seed": {"from": 0, "to": 3}},
+        "luck": {},
+        "served": {
+            "policy.url": {"from": None, "to": "http://127.0.0.1:9"},
+            "policy.chunk_steps": {"from": 5, "to": 3},
+        },
+    }

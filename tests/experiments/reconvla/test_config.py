@@ -217,7 +217,7 @@ def test_arms_twice_are_told_to_who_named_them(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("arms: {recon: null, baseline: null}\n")
     with pytest.raises(ConfigError) as refused:
         load_config("smoke", tmp_path / "mine.yaml", (), arms=["recon", "recon"], seeds=["1"])
-    assert str(refused.value) == "--arms: arms: something is named twice: recon, recon"
+    assert str(refused.value) == "--arms: something is named twice: recon, recon"
 
 
 def test_what_is_concluded_from_is_said_before_and_changes_no_settings_that_do_not_say_it() -> None:

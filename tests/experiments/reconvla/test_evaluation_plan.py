@@ -15,7 +15,7 @@ from benchmark.tasks import TASKS
 from calvin.sequences import get_sequences
 from errors import ConfigError, SimulatorMissing
 from experiments.reconvla.config import AblationConfig
-from experiments.reconvla.evaluation_plan import closed_loop_shards, has_closed_loop
+from experiments.reconvla.evaluation_plan import closed_loop_shards
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from settings.typed_json import key_json
@@ -203,9 +203,9 @@ def test_recorded_data_need_a_simulator_and_phrases(tmp_path: Path, clone: Path)
         validation_instructions={"open_drawer": "pull"},
     )  # fmt: skip
     data = {"data": {"root": str(tmp_path)}}
-    assert not has_closed_loop(config(**data))
+    assert not config(**data).has_closed_loop
     given = (f"evaluation.assets={clone}", "data.tasks=[]")
-    assert has_closed_loop(config(*given, **data))
+    assert config(*given, **data).has_closed_loop
     with pytest.raises(ConfigError, match="no instruction for rotate_red_block_right; name a file"):
         list(closed_loop_shards(config(*given, **data)))
     phrases = tmp_path / "phrases.yaml"

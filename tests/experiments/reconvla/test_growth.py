@@ -66,7 +66,7 @@ def test_nothing_that_is_there_goes() -> None:
         ),
         (
             "arms={theirs: {policy: {kind: random, seed: 4}}}",
-            "arms.theirs: policy is {'kind': 'random', 'seed': 3} there and {'kind': 'random', 'seed': 4} here",
+            "arms.theirs: policy.seed is 3 there and 4 here",
         ),
         ("arms={theirs: {base: recon}}", "arms.theirs: it is a policy there and an arm here"),
         (
@@ -85,11 +85,25 @@ def test_other_settings_are_named(override: str, sentence: str) -> None:
     assert sentence in str(caught.value)
 
 
+def test_a_choice_that_is_said_for_the_first_time_differs_alone() -> None:
+    recon = ("arms=[baseline, recon]",)
+    there = config(*recon)
+    with pytest.raises(ConfigError, match=r"^comparison\.baseline is None there and 'recon' here$"):
+        grown(there, config(*recon, "comparison.baseline=recon"))
+    with pytest.raises(ConfigError, match=r"^training\.lora is off there and \{'rank': 2, .* here$"):
+        grown(there, config(*recon, "training.lora={rank: 2}"))
+    with pytest.raises(ConfigError, match=r"^evaluation\.sequences_file is None there and 'x' here$"):
+        grown(there, config(*recon, "evaluation.sequences_file=x"))
+    assert grown(there, config(*recon, "comparison.measure=avg_len")) == there
+
+
 def test_the_same_row_may_be_written_otherwise() -> None:
     one = config("arms={mine: {base: recon, set: {training.reconstruction_weight: 2}}}")
     other = config(
         "arms={mine: {set: {training: {reconstruction_weight: 2.0}, method: {reconstruction: gaze}}}}"
     )
+    assert grown(one, other) == one
+    one, other = (config(f"arms={{a: {{policy: {{kind: random{seed}}}}}}}") for seed in ("", ", seed: 0"))
     assert grown(one, other) == one
 
 

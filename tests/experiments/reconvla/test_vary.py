@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,6 +97,12 @@ def test_values_are_yaml() -> None:
         (["training.steps=3]#"], [], "--vary training.steps is not YAML"),
         (["training.steps=5,5.0"], [], "--vary training.steps: 5 and 5.0 come to the same"),
         (["training.learning_rate=1e-3,.001"], [], "--vary training.learning_rate: 0.001 and 0.001 come to the same"),
+        (["training.weight_decay=-0.0,0.0"], [], "--vary training.weight_decay: -0.0 and 0.0 come to the same"),
+        (["training.learning_rate=1e309"], [], "--vary training.learning_rate: [0]: 1e309 is larger than any number"),
+        (["training=1,2"], [], "training: it has settings of its own, so a mapping stands here (got 1)"),
+        (["training.lora={rnk: 2}"], [], "--vary: arms.lora={rnk:2}.set: unknown key 'training.lora.rnk'"),
+        (["model.override.size=x"], [], "model.override.size: model.size says it"),
+        (["training={}"], [], "--vary training: {} names nothing that varies; say what, as in training.key=value"),
         (["training.steps=5", "training.steps=6"], [], "'training.steps' is given twice"),
         (["training.lora={rank: 3}", "training.lora.rank=6"], [], "'training.lora' is given twice"),
         ([], ["training.steps=5"], "--vary-with training.steps varies together with a --vary, and there is none"),
@@ -128,6 +135,23 @@ def test_a_row_is_named_by_what_its_value_comes_to(one: str, other: str, names: 
     assert grown(config(one), config(other)) == config(one)
 
 
+def test_nothing_is_a_value_of_what_may_be_empty_or_off() -> None:
+    rows = config("model.override={},{language: {layers: 2}}")
+    assert list(rows.arms) == ["override={}", "override={language:{layers:2}}"]
+    on, off = (arm.config.training.lora for arm in arms_of(config("training.lora={},null")))
+    assert on is not None and on.rank == 16 and off is None
+
+
+def test_rows_whose_values_look_alike_are_told_apart(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "phrases.yaml" for folder in "ab"]
+    rows = config(f"evaluation.instructions={files[0]},{files[1]}")
+    assert list(rows.arms) == ["instructions=phrases.yaml", "instructions=phrases.yaml#2"]
+    assert [arm.title for arm in arms_of(rows)] == [
+        "+ reconstruction loss, instructions phrases.yaml",
+        "+ reconstruction loss, instructions phrases.yaml#2",
+    ]
+
+
 def test_whether_a_key_changes_an_arm_is_asked_of_all_its_values() -> None:
     pairs = {"vary_with": ["pretraining.steps=7,8"]}
     for first in ("method.pretrained=false,true", "method.pretrained=true,false"):
@@ -158,6 +182,14 @@ def test_lists_are_asked_for_with_brackets() -> None:
     assert next(iter(config("training.lora=null,{rank: 2, alpha: 4}").arms)) == "lora=null", "no list"
 
 
+def test_rows_that_are_not_trained_are_not_varied() -> None:
+    chance = ("arms={recon: null, chance: {policy: {kind: random}}}",)
+    with pytest.raises(
+        ConfigError, match=r"^--vary training\.steps varies arms that are trained, and no row is"
+    ):
+        config("training.steps=3,4", overrides=chance, arms=["chance"])
+
+
 def test_looks_in_films_that_are_not_made_make_no_other_jobs() -> None:
     said = ["evaluation.video_attention=true"]
     for films, different in ([], {"report"}), (["evaluation.videos=1"], {"evaluate", "report"}):
@@ -173,7 +205,9 @@ def test_a_mistake_of_an_arm_is_not_one_of_what_varies() -> None:
 
 
 def test_a_key_that_changes_nothing_anywhere_is_refused() -> None:
-    with pytest.raises(
-        ConfigError, match=r"^--vary training\.reconstruction_weight changes nothing in baseline$"
-    ):
+    told = r"^--vary training\.reconstruction_weight changes nothing in baseline \(an arm that reconstructs .*\)$"
+    with pytest.raises(ConfigError, match=told):
         config(WEIGHTS, arms=["baseline"])
+    told = r"changes nothing in baseline \(.*told of one.*\), and in recon \(.* is colour, which has no such option\)$"
+    with pytest.raises(ConfigError, match=told):
+        config("gaze.box_threshold=0.9", arms=["baseline", "recon"])
