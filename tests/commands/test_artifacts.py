@@ -62,7 +62,7 @@ def test_a_terminal_without_room_for_paths_shows_what_made_them(
         return
     *lines, told = shown
     assert len(lines) == 10 and max(map(len, shown)) <= columns
-    assert "index: index" in " ".join(" ".join(line.split()) for line in lines)
+    assert "train: optimizer" in " ".join(" ".join(line.split()) for line in lines)
     (found,) = home.root.glob(told.split()[4].rstrip(";"))
     assert found.name in piped[0]
 
