@@ -6,13 +6,15 @@ import os
 import socket
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from db import events
 from db.engine import Database
 from db.redaction import without_passwords
 from db.rows import read_rows
-from db.schema import Seat, Session, Worker
+from db.schema import Session, Worker
+from db.statements import HOLDS, job, seats
+from db.states import QUEUED, READY
 from db.values import Progress
 from settings.clock import boot_name, steady
 from settings.processes import process_space, process_start
@@ -121,10 +123,24 @@ def join(db: Database, name: str, device: str, session_id: int | None, now: floa
                 "steady_at": steady(),
             },
         ).scalar_one()
-        if session_id is not None:  # what is set aside is the device, whichever process has it
-            before = select(Worker.id).where(Worker.session_id == session_id, Worker.name == name)
-            tx.execute(update(Seat).where(Seat.worker_id.in_(before)).values(worker_id=worker_id))
+        if session_id is not None:
+            _take_seat(tx, worker_id, session_id, name)
         return worker_id
+
+
+def _take_seat(tx: Connection, worker_id: int, session_id: int, name: str) -> None:
+    """What is set aside is the device, whichever process has it. Where one that had died was rung for before it was
+    missed, it is set aside twice: what runs counts, and the other job is rung for again."""
+    before = select(Worker.id).where(Worker.session_id == session_id, Worker.name == name)
+    mine = seats.c.worker_id.in_(before)
+    held = select(seats.c.worker_id, seats.c.job_id).join(job, job.c.id == seats.c.job_id).where(HOLDS, mine)
+    found = tx.execute(held.order_by(job.c.state == QUEUED, seats.c.worker_id.desc())).all()
+    for other in found[1:]:
+        again = {"state": READY, "queued_at": None}
+        tx.execute(update(job).where(job.c.id == other.job_id, job.c.state == QUEUED).values(**again))
+    kept = found[0].worker_id if found else None
+    tx.execute(delete(seats).where(mine, seats.c.worker_id.is_distinct_from(kept)))
+    tx.execute(update(seats).where(seats.c.worker_id == kept).values(worker_id=worker_id))
 
 
 def leave(db: Database, worker_id: int, now: float) -> None:

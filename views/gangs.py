@@ -11,11 +11,20 @@ from db.states import RUNNING
 
 
 def gang_document(found: Sequence[GangStanding]) -> list[dict[str, Any]]:
-    """As JSON shows them, each with a `sentence`."""
+    """As JSON shows them, each with a `sentence`; `fits`: whether some machine here has as many GPUs."""
     return [
-        {**asdict(gang), "seats": [asdict(seat) for seat in gang.seats], "sentence": sentence(gang)}
+        {
+            **asdict(gang),
+            "seats": [asdict(seat) for seat in gang.seats],
+            "fits": fits(gang),
+            "sentence": sentence(gang),
+        }
         for gang in found
     ]
+
+
+def fits(gang: GangStanding) -> bool:
+    return gang.most is None or gang.most >= gang.devices
 
 
 def sentence(gang: GangStanding) -> str:
@@ -29,6 +38,6 @@ def sentence(gang: GangStanding) -> str:
         return f"{about}: waits for {', '.join(told)}"
     if gang.seats:
         return f"{about}: begins on {', '.join(seat.worker for seat in gang.seats)}"
-    if gang.most is not None and gang.most < gang.devices:
+    if not fits(gang):
         return f"{about}: waits for a machine with {gang.devices} GPUs; none here has more than {gang.most}"
     return f"{about}: waits for its turn"

@@ -76,6 +76,7 @@ def summary_lines(document: Mapping[str, Any]) -> list[str]:
     """A line per open ablation, for pipes and logs, after what keeps them from going on."""
     open_ones = any(entry["state"] == "running" for entry in document["ablations"])
     lines = [f"trouble: {sentence}" for sentence in document.get("troubles", ()) if open_ones]
+    lines += [gang["sentence"] for gang in document.get("gangs", ()) if open_ones and not gang["fits"]]
     names = told_apart((entry["id"], entry["name"]) for entry in document["ablations"])
     for entry in document["ablations"]:
         if entry["state"] == "running":

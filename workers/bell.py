@@ -179,8 +179,14 @@ def _hands(living: Sequence[LivingWorker]) -> list[LivingWorker]:
 
 
 def _as_seen(hands: Sequence[LivingWorker]) -> list[Hand]:
-    """A worker's device is `cpu`, `cuda:0` or several as `cuda:0+1`."""
+    """A worker's device is `cpu`, `cuda:0` or several as `cuda:0+1`. Where nobody can say which machine it is on, it
+    works alone."""
     return [
-        Hand(hand.id, hand.process_space, hand.device.count("+") + 1, counted=hand.device != "cpu")
+        Hand(
+            hand.id,
+            hand.process_space or f"of worker {hand.id}",
+            hand.device.count("+") + 1,
+            counted=hand.device != "cpu",
+        )
         for hand in hands
     ]

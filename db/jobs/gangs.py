@@ -18,7 +18,7 @@ from db.jobs.seating import Hand, Wish, seat
 from db.members import BUSY, IDLE
 from db.rows import read_rows
 from db.schema import Worker
-from db.statements import HOLDS, RING, claim_seated, job, ringable, seats, several_in
+from db.statements import HOLDS, RING, claim_seated, in_state, job, ringable, seats, several_in
 from db.states import QUEUED, READY, RUNNING
 from db.values import Claim, Versions
 
@@ -46,11 +46,12 @@ def ring_seated(
             tx.execute(select(seats.c.worker_id).join(job, job.c.id == seats.c.job_id).where(HOLDS)).scalars()
         )
         out = tx.execute(
-            select(job.c.state, job.c.devices, job.c.worker_id, job.c.preferred_worker_id).where(
-                job.c.resource == resource, job.c.state.in_((QUEUED, RUNNING))
-            )
+            select(
+                job.c.state, job.c.resource, job.c.devices, job.c.worker_id, job.c.preferred_worker_id
+            ).where(in_state(RUNNING) | (in_state(QUEUED) & (job.c.resource == resource)))
         ).all()
-        busy = {row.worker_id for row in out if row.state == RUNNING}
+        busy = {row.worker_id for row in out if row.state == RUNNING and row.resource == resource}
+        elsewhere = {row.worker_id for row in out if row.state == RUNNING} - busy
         promised = [row.preferred_worker_id for row in out if row.state == QUEUED and row.devices == 1]
         free = known - seated - busy - set(promised)
         spare = len(free) - sum(worker not in known for worker in promised)
@@ -61,7 +62,8 @@ def ring_seated(
             row.id: row for row in read_rows(tx, Rung, ringable(tuple(versions), several=True), parameters)
         }
         wishes = [Wish(row.id, row.devices, row.preferred_worker_id) for row in rows.values()]
-        given = seat(hands, free, seated, wishes, spare)
+        idle_first = sorted(hands, key=lambda hand: hand.worker_id in elsewhere)
+        given = seat(idle_first, free, seated, wishes, spare)
         for one in given:
             row = rows[one.job_id]
             tx.execute(RING, [{"b_id": row.id, "b_now": now}])

@@ -18,7 +18,7 @@ class Hand:
     together. counted: whether its devices are GPUs; any number of ranks fits a processor."""
 
     worker_id: int
-    place: str | None
+    place: str
     devices: int = 1
     counted: bool = False
 
@@ -43,10 +43,11 @@ class Given:
 def seat(
     hands: Sequence[Hand], free: Collection[int], seated: Collection[int], wishes: Sequence[Wish], spare: int
 ) -> list[Given]:
-    """free: workers that do nothing and were promised nothing. seated: those that some job has that is divided. wishes:
-    in the order of their turns. spare: at most so many of the free are given away, as bells are under way to some."""
+    """hands: those that come first are taken first. free: workers that do no such job and were promised none. seated:
+    those that some job has that is divided. wishes: in the order of their turns. spare: at most so many of the free are
+    given away, as bells are under way to some."""
     free, taken = [hand.worker_id for hand in hands if hand.worker_id in free], set(seated)
-    kept: set[str | None] = set()
+    kept: set[str] = set()
     given: list[Given] = []
     for wish in wishes:
         if spare <= 0 or not free:
@@ -69,7 +70,7 @@ def seat(
     return given
 
 
-def of_place(hands: Sequence[Hand], place: str | None) -> list[Hand]:
+def of_place(hands: Sequence[Hand], place: str) -> list[Hand]:
     return [hand for hand in hands if hand.place == place]
 
 
@@ -86,7 +87,7 @@ def _best(
     for hands in places:
         wanted = min(devices, len(hands)) if any(not hand.counted for hand in hands) else devices
         there = [hand for hand in hands if hand.worker_id not in taken]
-        there.sort(key=lambda hand: (hand.worker_id not in free, -hand.devices, hand.worker_id))
+        there.sort(key=lambda hand: (hand.worker_id not in free, -hand.devices))
         found += [[hand] for hand in there if hand.devices >= wanted]
         several = 0
         for count, hand in enumerate(there, 1):

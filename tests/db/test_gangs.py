@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import select, update
+
 from db import jobs, members
 from db.engine import Database
 from db.jobs import Claim, Ending, gangs
 from db.jobs.seating import Hand
 from db.plans import PlannedJob
+from db.schema import Seat, Worker
 from db.states import CANCELLED, FAILED, LOST, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
 from tests.support import LEASE_SECONDS, NOW, lease_of, planned, row, states, submit
 
@@ -117,6 +120,14 @@ def test_small_work_of_the_processor_goes_on_at_a_worker_that_is_set_aside(datab
     assert here.claim("index", 0) is not None
 
 
+def test_who_does_nothing_at_all_is_taken_first(database: Database) -> None:
+    submit(database, planned("index"), of("small"), of("large", 2))
+    here = Machine(database, 4)
+    jobs.ring(database, "cpu", 10, NOW)
+    assert here.claim("index", 0) is not None
+    assert here.ring() == {"small": (1,), "large": (2, 3)}
+
+
 def ends(database: Database, here: Machine, held: Claim, how: str) -> None:
     if how == "its worker died":
         jobs.take_back(database, [lease_of(held)], "gone", 3, NOW)
@@ -177,6 +188,27 @@ def test_who_is_started_again_has_the_place_of_the_one_that_died(database: Datab
     assert here.ring() == {}, "until somebody has missed it"
     jobs.take_back(database, [lease_of(held)], "gone", 3, NOW)
     assert here.ring() == {"large": (0, 1)}, "first in turn, as nothing was done"
+
+
+def test_who_is_started_again_and_again_joins_whatever_was_set_aside(database: Database) -> None:
+    """One that died is rung for until somebody misses it: two processes of one device had a seat."""
+    submit(database, of("large", 2), of("other", 2))
+    here = Machine(database, 4)
+    assert here.ring() == {"large": (0, 1), "other": (2, 3)}
+    here.began("large", (0, 1))
+    with database.write() as tx:
+        renamed = update(Worker).where(Worker.id == here.workers[2]).values(name="worker-gpu0")
+        tx.execute(renamed)
+    here.come("other", 3)
+    before = {here.workers[0], here.workers[2]}
+    here.workers[0] = here.join(0)
+    with database.read() as tx:
+        found = {seat.worker_id: seat.job_id for seat in tx.execute(select(Seat.worker_id, Seat.job_id))}
+    assert found[here.workers[0]] == row(database, "large").id, "what runs there counts"
+    assert not before & found.keys()
+    assert states(database) == {"large": RUNNING, "other": READY}, (
+        "it never begins with fewer than it asked for"
+    )
 
 
 def test_what_is_paused_or_loses_its_bell_holds_nothing(database: Database) -> None:

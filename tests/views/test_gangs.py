@@ -17,7 +17,7 @@ from tests.db.test_gangs import Machine, of
 from tests.support import NOW, ON_SQLITE, row, submit
 from views.gangs import sentence
 from views.status import status_document
-from views.status_screen import status_screen
+from views.status_screen import status_screen, summary_lines
 
 
 def told(database: Database) -> list[str]:
@@ -42,7 +42,9 @@ def test_what_it_has_and_what_it_waits_for(database: Database, home: Home) -> No
     document = status_document(home, database)
     workers = {worker["name"]: worker["set_aside_for"] for worker in document["workers"]}
     assert workers == {"worker-gpu0": None, "worker-gpu1": "large"}
-    (large, _) = document["gangs"]
+    (large, larger) = document["gangs"]
+    assert (large["fits"], larger["fits"]) == (True, False)
+    assert [line for line in summary_lines(document) if "devices" in line] == [larger["sentence"]]
     assert (large["job"], large["devices"], len(large["seats"])) == ("large", 2, 2)
     assert large["seats"][0]["does"] == "small" and not large["seats"][0]["there"]
     jobs.give_back(database, small, Ending(YIELDED, 3), NOW)

@@ -165,6 +165,15 @@ def test_pybullet_draws_what_cannot_be_drawn_alike(monkeypatch: pytest.MonkeyPat
         table.close()
 
 
+def test_pybullet_draws_for_classes_of_the_users_own() -> None:
+    class Mine(PlayTable):
+        """May change the world's shapes."""
+
+    table = Mine("D")
+    assert isinstance(table._drawer, BulletDrawer)
+    table.close()
+
+
 def test_models_are_made_once_for_all_tables_of_a_process(
     table_d: PlayTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
