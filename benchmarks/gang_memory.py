@@ -50,7 +50,7 @@ from tasks.train.gang.saving import ShardWriter
 from tasks.train.sharded import sharded_state, sharded_step
 
 #: Of the bound: what a rank may have above what its tensors take.
-_OVER = 1.15
+OVER = 1.15
 _MIB = 2**20
 _SAVES = 3
 _RESULT = Path(__file__).parent / "results" / "gang_memory.json"
@@ -136,7 +136,7 @@ def _sizes(config: ReconVLAConfig) -> dict[str, Any]:
 def _judged(config: ReconVLAConfig, ranks: int, told: list[dict[str, Any]]) -> dict[str, Any]:
     sizes = _sizes(config)
     share = (4 * sizes["parameters"] + 12 * sizes["trained_parameters"]) / ranks / _MIB
-    bound = _OVER * (share + sizes["two_largest_units_mib"] + sizes["activations_mib"])
+    bound = OVER * (share + sizes["two_largest_units_mib"] + sizes["activations_mib"])
     loading, training = ([each[name] for each in told] for name in ("loading_mib", "training_mib"))
     saves: dict[str, Any] = {
         name: max(each[name] for each in told) for name in ("stopped", "written", "inline")

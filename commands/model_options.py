@@ -10,20 +10,22 @@ from typing import Any
 import click
 
 from errors import InvalidInput
+from settings.names import tidy
 
 HELP = (
     "a folder (Hugging Face layout), hub:OWNER/NAME, the first digits of a checkpoint's SHA-256 in the home, or a run "
     "of it: recon seed 0 of the newest ablation, NAME recon seed 0 of another"
 )
-#: A run of the home, as its jobs are labelled.
-RUN = re.compile(r"(?:(?P<ablation>\S.*?) )?(?P<arm>\S+) seed (?P<seed>\d{1,9})")
+#: A run of the home, as its jobs are labelled. words: an arm, or an ablation and its arm; names
+#: may have blanks in them.
+RUN = re.compile(r"(?P<words>\S.*) seed (?P<seed>\d{1,9})")
 #: The detector unless one is named.
 _USUAL = "colour"
 
 
 def is_run(name: str) -> bool:
     """Whether a checkpoint is named as a run: `recon seed 0`. A folder that is called so comes first."""
-    return RUN.fullmatch(name) is not None and not Path(name).exists()
+    return RUN.fullmatch(tidy(name)) is not None and not Path(name).exists()
 
 
 def precision_option(command: Callable[..., None]) -> Callable[..., None]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from commands.model_options import RUN, is_run
 from errors import InvalidInput
 from settings.home import Home
+from settings.names import tidy
 
 if TYPE_CHECKING:
     from commands.own_protocol import OwnProtocol
@@ -73,13 +74,14 @@ def holds_openvla(name: str) -> bool:
 
 def find_run(home: Home, name: str) -> Checkpoint:
     """The final weights of a run (`is_run`). Raises InvalidInput, naming what there is; ArtifactDamaged."""
-    from commands.trained_run import trained_run
+    from commands.trained_run import named_run, trained_run
 
-    said = RUN.fullmatch(name)
+    said = RUN.fullmatch(tidy(name))
     assert said is not None
     if not home.exists:
         raise InvalidInput(f"there is no folder {name}, and no home at {home.root} whose run it could be")
-    run = trained_run(home, said["arm"], int(said["seed"]), said["ablation"])
+    ablation, arm = named_run(home, said["words"])
+    run = trained_run(home, arm, int(said["seed"]), ablation)
     return Checkpoint(run.weights, run.model, run.sha256, run.drawn_by, run.drawn_basis, run.protocol)
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from commands.own_protocol import OwnProtocol, own_protocol
-from db import queries
+from db import naming, queries
 from db.absent import no_ablation
 from db.checkpoints import final_weights
 from db.engine import Database
 from db.migrate import look_at_state
-from db.naming import called_before
 from db.rows import AblationRow, RunRow
 from db.shared_store import open_store
 from errors import InvalidInput
@@ -84,6 +84,30 @@ def trained_run(home: Home, arm: str, seed: int, wanted: str | None) -> TrainedR
     )  # fmt: skip
 
 
+def named_run(home: Home, words: str) -> tuple[str | None, str]:
+    """(ablation, None for the newest; arm) that words mean: an arm, or an ablation and its arm, either with blanks in
+    its name. Where nothing fits the last word is the arm. Raises InvalidInput where they mean several."""
+    parts = words.split(" ")
+    if len(parts) == 1:
+        return None, words
+    fitting: list[tuple[str | None, str]] = []
+    with closing(look_at_state(home)) as database:
+        newest = queries.ablation_rows(database)[-1:]
+        for count in range(len(parts) - 1, -1, -1):
+            ablation, arm = " ".join(parts[:count]) or None, " ".join(parts[count:])
+            rows = naming.meant(database, ablation) if ablation else newest
+            arms = {look(run.arm) for row in rows for run in queries.runs_of(database, row.id)}
+            if look(arm) in arms:
+                fitting.append((ablation, arm))
+    if len(fitting) > 1:
+        told = " or ".join(
+            f"{shown(arm)} of {'the newest ablation' if ablation is None else shown(ablation)}"
+            for ablation, arm in fitting
+        )
+        raise InvalidInput(f"{shown(words)} may be {told}; write the ablation's id before the arm")
+    return fitting[0] if fitting else (" ".join(parts[:-1]), parts[-1])
+
+
 def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow:
     found = queries.ablation_row(database, wanted)
     if found is not None:
@@ -91,7 +115,7 @@ def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow
     known = queries.ablation_rows(database)
     if wanted is None or not known:
         raise InvalidInput(f"no ablation was submitted in {home.root} yet")
-    if called_before(database, wanted):
+    if naming.called_before(database, wanted):
         raise InvalidInput(no_ablation(database, wanted))
     names = dict.fromkeys(row.name for row in known)
     raise InvalidInput(

@@ -18,6 +18,8 @@ _FEW = 40
 
 #: Of the height of a figure: lines that are nearer to one another are one line to the eye.
 _APART = 0.005
+#: In points: by how much the undermost of lines that coincide is wider than the uppermost, however many they are.
+_WIDEST = 10.0
 
 #: Outcome of an attempt -> (what it is called, marker). Attempts that ended with the run have no mark.
 MARKS = {
@@ -48,6 +50,7 @@ def _curve_svg(
     axes = figure.add_subplot()
     arms, marked = list(data.arms()), {}
     above = _coinciding_above([points for _, points in lines])
+    wider = min(2.0, _WIDEST / max(above, default=0)) if any(above) else 0.0
     for (run, points), hiding in zip(lines, above):
         steps, values = (np.array(column) for column in zip(*sorted(points), strict=True))
         colour = ARM_COLOURS[arms.index(run.arm) % len(ARM_COLOURS)]
@@ -58,7 +61,9 @@ def _curve_svg(
         if len(points) > _FEW:
             axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.25)
             values = _running_mean(values, len(points) // _FEW)
-        axes.plot(steps, values, style, color=colour, label=label, linewidth=1.5 + 2 * hiding, marker=marker)
+        axes.plot(
+            steps, values, style, color=colour, label=label, linewidth=1.5 + wider * hiding, marker=marker
+        )
         for outcome in _draw_marks(axes, run.attempts, steps, values, colour):
             marked[outcome] = MARKS[outcome]
     for title, marker in marked.values():

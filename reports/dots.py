@@ -52,7 +52,9 @@ def differences_svg(summary: Summary) -> str | None:
         return None
     scale, _ = summary.metric.scale_of(summary.primary)
     titles = {arm.arm: arm.title for arm in summary.arms}
-    figure = Figure(figsize=(5.6, 0.9 + 0.4 * len(compared)))
+    names = [legend_name(titles[c.b], 30) for c, _ in reversed(compared)]
+    row = max(0.4, 0.06 + 0.17 * max(1 + name.count("\n") for name in names))  # inches, of lines of 10 pt
+    figure = Figure(figsize=(5.6, 0.9 + row * len(compared)))
     axes = figure.add_subplot()
     for place, (comparison, main) in enumerate(reversed(compared)):
         colour = ARM_COLOURS[[arm.arm for arm in summary.arms].index(comparison.b) % len(ARM_COLOURS)]
@@ -63,7 +65,7 @@ def differences_svg(summary: Summary) -> str | None:
         label = legend_name(f"{titles[comparison.b]} ({of})")
         axes.plot([scale * main.delta], [place], marker, color=colour, markersize=6, label=label)
     axes.axvline(0, color=INK, linewidth=0.8, linestyle="--")
-    axes.set_yticks(range(len(compared)), [legend_name(titles[c.b]) for c, _ in reversed(compared)])
+    axes.set_yticks(range(len(compared)), names)
     axes.set_ylim(-0.6, len(compared) - 0.4)
     label, unit = summary.metric.labels[summary.primary], summary.metric.unit_of(summary.primary)
     axes.set_xlabel(legend_name(f"{label} minus that of {titles[summary.baseline or '']} ({unit})"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import re
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Literal, TypeVar
 
@@ -19,6 +21,9 @@ ARM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 #: Stands for the page's text colour inside a figure.
 INK = "#010203"
+
+#: In characters: what a chart has room for beside each other, and what a name's key and the space after it take.
+_LEGEND, _KEY = 80, 6
 
 Of = TypeVar("Of")
 Drawn = TypeVar("Drawn")
@@ -39,13 +44,23 @@ def drawn_once(draw: Callable[[Of], Drawn]) -> Callable[[Of], Drawn]:
     return drawn
 
 
-def legend_name(text: str) -> str:
-    """A name as a legend shows it: one line, and no formula between dollars."""
-    return one_line(text).replace("$", r"\$")
+def legend_name(text: str, characters: int = 60) -> str:
+    """A name as a chart shows it: in lines of as many characters, and no formula between dollars."""
+    return "\n".join(textwrap.wrap(one_line(text), characters)).replace("$", r"\$")
+
+
+def _columns(names: Sequence[str], most: int) -> int:
+    """How many columns a legend has, which matplotlib fills one after another, so that it is no wider than a chart."""
+    widths = [max(map(len, name.split("\n"))) + _KEY for name in names]
+    for columns in range(min(most, len(names)), 1, -1):
+        rows = math.ceil(len(names) / columns)
+        if sum(max(widths[first : first + rows]) for first in range(0, len(names), rows)) <= _LEGEND:
+            return columns
+    return 1
 
 
 def svg(figure: Figure, axes: Axes, salt: str, grid: Literal["x", "y"] = "y", columns: int = 3) -> str:
-    """The figure as markup, its legend of `columns` columns above it; `salt` keeps ids of figures apart."""
+    """The figure as markup, its legend of at most `columns` columns above it; `salt` keeps ids of figures apart."""
     for spine in ("top", "right"):
         axes.spines[spine].set_visible(False)
     for spine in ("left", "bottom"):
@@ -61,7 +76,7 @@ def svg(figure: Figure, axes: Axes, salt: str, grid: Literal["x", "y"] = "y", co
         fontsize=9,
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
-        ncols=columns,
+        ncols=_columns(axes.get_legend_handles_labels()[1], columns),
         borderpad=0,
         columnspacing=1.2,
         handlelength=1.4,

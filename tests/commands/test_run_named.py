@@ -17,6 +17,7 @@ from db.jobs import Ending
 from db.plans import Plan, RunRef
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
+from errors import InvalidInput
 from settings.home import Home
 from tasks.registry import EVALUATE
 from tests.job_specs import spec_of
@@ -34,17 +35,20 @@ SHARD = spec_of(
 @pytest.fixture
 def weights(home: Home, database: Database, store: ArtifactStore, tmp_path: Path) -> str:
     spec = {**training_spec(steps=3), "drawn_by": "tiny", "drawn_basis": None}
-    recon = RunRef("recon", 0)
+    recon, spaced = RunRef("recon", 0), RunRef("+ weight 10", 0)
     shards = [{**SHARD, "model": spec["model"], "first": first, "last": first + 2} for first in (0, 2)]
     jobs_of_it = [
-        planned("train recon seed 0", kind="train", spec=spec, target_steps=3, runs=[recon]),
+        planned("train recon seed 0", kind="train", spec=spec, target_steps=3, runs=[recon, spaced]),
         *(
-            planned(f"e{n}", ["train recon seed 0"], kind="evaluate", spec=s, runs=[recon])
+            planned(f"e{n}", ["train recon seed 0"], kind="evaluate", spec=s, runs=[recon, spaced])
             for n, s in enumerate(shards)
         ),
     ]
     plans.submit(
-        database, Plan("key", "demo one", {}, jobs_of_it, {recon: "train recon seed 0"}), "submit", NOW
+        database,
+        Plan("key", "demo one", {}, jobs_of_it, {recon: "train recon seed 0", spaced: "train recon seed 0"}),
+        "submit",
+        NOW,
     )
     file = trained(model_spec(spec), tmp_path / "trained.safetensors")
     claim = start(database, "train recon seed 0", worker(database))
@@ -53,11 +57,36 @@ def weights(home: Home, database: Database, store: ArtifactStore, tmp_path: Path
     return final.sha256
 
 
-@pytest.mark.parametrize("name", ["recon seed 0", "demo one recon seed 0", "1 recon seed 0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "recon seed 0",
+        "demo one recon seed 0",
+        "1 recon seed 0",
+        " demo  one recon seed 0 ",
+        "+ weight 10 seed 0",
+        "demo one + weight 10 seed 0",
+        "1 + weight  10 seed 0",
+    ],
+)
 def test_a_run_is_its_final_weights(name: str, home: Home, weights: str) -> None:
     found = find_named(home, name)
     assert (found.identity(), found.drawn_by) == (weights, "tiny")
     assert found.protocol is not None and found.protocol.sequences == 4
+
+
+def test_words_that_mean_two_runs_are_refused(home: Home, database: Database, weights: str) -> None:
+    other = planned("train other", kind="train", spec=training_spec(steps=1), runs=[RunRef("10", 0)])
+    plan = Plan("two", "+ weight", {}, [other], {RunRef("10", 0): "train other"})
+    plans.submit(database, plan, "submit", NOW)
+    assert find_named(home, "1 + weight 10 seed 0").sha256 == weights
+    more = planned("train more", kind="train", spec=training_spec(steps=1), runs=[RunRef("+ weight 10", 0)])
+    plans.submit(database, Plan("three", "c", {}, [more], {RunRef("+ weight 10", 0): "train more"}), "s", NOW)
+    says = (
+        r"may be '10' of '\+ weight' or '\+ weight 10' of the newest ablation; write the ablation's id before"
+    )
+    with pytest.raises(InvalidInput, match=says):
+        find_named(home, "+ weight 10 seed 0")
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reports.data import ReportData
 from reports.html import render_html
 from reports.summary import summarise
-from tests.reports.samples import full, open_loop
+from tests.reports.samples import full, open_loop, run
 
 sync_api = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PHONE, LAPTOP = (390, 844), (1280, 800)
+PHONE, LAPTOP, DESK = (390, 844), (1280, 800), (1440, 900)
 
 #: A4 at 96 px an inch, less the margins that browsers print with.
 PAPER = (718, 1047)
@@ -42,6 +44,35 @@ def page_file(request, tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("page") / "report.html"
     file.write_text(render_html(data, summarise(data)), encoding="utf-8")
     return file
+
+
+def of_many_seeds() -> ReportData:
+    """With rows of long names, one of one word, twelve seeds, and losses that nobody measured."""
+    runs = tuple(
+        replace(run(arm, seed, mean), title=title, device_seconds=14_000.0, losses=(), held_out_loss=None)
+        for arm, title, mean in (
+            ("baseline", "baseline", 1.6),
+            ("recon", "model.override.language.rope_theta=1000000.0,training.reconstruction_weight=0.1", 2.4),
+            ("own", "+ reconstruction loss of the gaze region, weight 10, from another tower", 2.6),
+        )
+        for seed in range(12)
+    )
+    return replace(full(), runs=runs)
+
+
+@pytest.mark.parametrize("report", [full, open_loop, of_many_seeds])
+def test_tables_are_whole_on_a_laptop_and_on_a_desk(browser, report, tmp_path):
+    data = report()
+    file = tmp_path / "report.html"
+    file.write_text(render_html(data, summarise(data)), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    for size in (LAPTOP, DESK):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        assert page.evaluate(CUT_OFF) == []
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    page.close()
 
 
 def violations(page) -> list[tuple[str, str]]:

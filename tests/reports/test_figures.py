@@ -45,6 +45,31 @@ def test_names_are_escaped_in_svg():
     ElementTree.fromstring(svg)
 
 
+def test_long_names_leave_a_chart_its_size():
+    """They break; charts of one page are drawn at one width, so a wide legend would make all else small."""
+    titles = {
+        "recon": "model.override.language.rope_theta=1000000.0,training.reconstruction_weight=0.1",
+        "recon_pretrain": "+ reconstruction loss of the gaze region, weight 10, from another tower",
+    }
+    runs = tuple(replace(run, title=titles.get(run.arm)) for run in full().runs)
+    long = replace(full(), runs=runs)
+    drawn, usual = [
+        [success_svg(summarise(data)), differences_svg(summarise(data)), *curve_svgs(data).values()]
+        for data in (long, full())
+    ]
+    for one, other in zip(drawn, usual, strict=True):
+        assert _size(one)[0] < 1.3 * _size(other)[0]
+        told = "".join(re.findall(r">([^<>]+)<", one)).replace("\n", "").replace(" ", "")
+        assert titles["recon"] in told
+    assert _size(drawn[1])[1] > _size(usual[1])[1], "rows of several lines have room"
+
+
+def _size(svg: str) -> tuple[float, float]:
+    """Width and height."""
+    _, _, width, height = ElementTree.fromstring(svg).attrib["viewBox"].split()
+    return float(width), float(height)
+
+
 def test_every_measured_curve_is_drawn_but_no_standard_error():
     assert set(curve_svgs(full())) == {
         "action loss", "reconstruction loss", "validation: action", "open loop: error"
@@ -56,7 +81,7 @@ def test_of_lines_that_coincide_those_beneath_are_wider():
         return RunReport(arm, 0, 9, losses=(LossPoint(0, "action", 1.0), LossPoint(9, "action", value)))
 
     def widths(*values: float) -> list[str]:
-        drawn = curve_svgs(made("x", tuple(run(arm, value) for arm, value in zip("abc", values))))[
+        drawn = curve_svgs(made("x", tuple(run(arm, value) for arm, value in zip("abcdefgh", values))))[
             "action loss"
         ]
         colours = [colour.lower() for colour in ARM_COLOURS[:3]]
@@ -69,6 +94,7 @@ def test_of_lines_that_coincide_those_beneath_are_wider():
     assert widths(0.5, 0.502, 0.498) == ["5.5", "3.5", "1.5"]
     assert widths(0.5, 0.6, 0.501) == ["3.5", "1.5", "1.5"]
     assert widths(0.5, 0.6, 0.7) == ["1.5", "1.5", "1.5"]
+    assert float(widths(*[0.5] * 8)[0]) == 11.5, "many hide no legend"
 
 
 def test_charts_are_files_of_their_own():
