@@ -73,9 +73,9 @@ if __name__ == "__main__":
 _MEMORY = """
 import json, sys, time
 import numpy as np, psutil, torch, transformers
-from simulators.registry import create_apart
+from simulators.own_process import OwnProcess
 began = time.perf_counter()
-sims = [create_apart("playtable", "D", assets=sys.argv[1], renderer="tiny") for _ in range(int(sys.argv[2]))]
+sims = [OwnProcess("playtable", "D", assets=sys.argv[1], renderer="tiny") for _ in range(int(sys.argv[2]))]
 opened = time.perf_counter() - began
 for sim in sims:
     sim.reset(seed=0)

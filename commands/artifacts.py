@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import time
 from collections import Counter
 from dataclasses import asdict
@@ -77,12 +79,19 @@ def command(
     if as_json:
         say(json.dumps([plain(entry) for entry in entries]))
         return
+    lines, short = [], []
     for entry in entries:
         mark = "final" if entry.final else f"step {entry.step}"
-        say(
-            f"{entry.sha256[:12]}  {entry.kind:<10}  {entry.bytes:>11}  {mark:<10}  "
-            f"{entry.path}  ({entry.job}: {entry.name})"
-        )
+        about = f"{entry.sha256[:12]}  {entry.kind:<10}  {entry.bytes:>11}  {mark:<10}  "
+        lines.append(f"{about}{entry.path}  ({entry.job}: {entry.name})")
+        short.append(f"{about}{entry.job}: {entry.name}")
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    is_whole = columns is None or all(len(line) <= columns for line in lines)
+    for line in lines if is_whole else short:
+        say(line)
+    if not is_whole:
+        digest = entries[0].sha256
+        say(f"the first lies in artifacts/{digest[:2]}/{digest[:12]}*; pipes and --json have whole paths")
 
 
 @command.command("verify")

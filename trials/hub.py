@@ -5,7 +5,7 @@
 The real client of the Hub names commits and lists files; the bytes come by `hub.download` in a process of its own,
 which is killed and begun again. Files have 1 KB to 300 MB. Each answer for bytes meets a fault or none: a cut, 429,
 500, wrong bytes, a wrong length, or SIGKILL for whoever fetches, until all of them were met. Counted is what the server
-sent, so that what a buffer of the system held when it was thrown away counts as moved twice.
+sent (its own buffer is small), so that what the receiver's buffer held when it was thrown away counts as moved twice.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from simulators.playtable.scene import Scene, SceneFiles
 from simulators.playtable.tiny.arithmetic import is_tiny_renderers
 from simulators.playtable.tiny.drawing import Drawing
 from simulators.playtable.tiny.matrices import Floats
-from simulators.playtable.tiny.models import Models, models_of
+from simulators.playtable.tiny.models import Models, models_of, told_of
 from simulators.playtable.tiny.poses import Poses
 from simulators.playtable.visuals import Colour, Part, Visuals, read_colours
 
@@ -149,11 +149,14 @@ def looks_of(scene: Scene, files: SceneFiles) -> Looks | None:
             # Meshes are kept in memory by name otherwise, for good.
             client.setPhysicsEngineParameter(enableFileCaching=0)
             world.build(client, scene, files)
-            _KNOWN[key] = Looks(models_of(client), read_colours(client), corners_of(client))
-        except ValueError:
-            return None
+            told, colours, corners = told_of(client), read_colours(client), corners_of(client)
         finally:
             client.setPhysicsEngineParameter(enableFileCaching=1)
             client.close()
-        give_back()  # what meshes and textures took
+        give_back()  # PyBullet's meshes and textures, before there are ours
+        try:
+            _KNOWN[key] = Looks(models_of(told), colours, corners)
+        except ValueError:
+            return None
+        give_back()
     return _KNOWN[key]

@@ -54,7 +54,9 @@ class PlayTable:
         self.scene = load_scene(scene, assets)
         self._folder = tempfile.TemporaryDirectory(prefix="playtable-")
         self._files = self.scene.write_files(Path(self._folder.name))
-        looks = None if bullet_draws or self._renderer is not TINY else looks_of(self.scene, self._files)
+        # What a class of the user's own does to shapes of the world, it wants to see.
+        bullet_draws = bullet_draws or self._renderer is not TINY or type(self) is not PlayTable
+        looks = None if bullet_draws else looks_of(self.scene, self._files)
         self._is_bare = looks is not None
         self._client = open_client(self._renderer, self.scene.static_camera.lens.pixels)
         self.robot, bodies = self._load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from settings.home import Home
 from tests.db.test_store import damage
 from tests.detectors.made_up_finder import MadeUpFinder
 from tests.detectors.test_pipeline import numbered
+from tests.terminal import in_terminal
+from tests.test_docs import REPOSITORY
 from tests.workshop import Workshop
 
 Capture = pytest.CaptureFixture[str]
@@ -43,6 +46,25 @@ def test_the_list_stays_what_it_was(home: Home, capsys: Capture) -> None:
     listed = json.loads(run(capsys, "--home", home.root, "artifacts", "--kind", "checkpoint", "--json"))
     assert {entry["kind"] for entry in listed} == {"checkpoint"} and len(listed) == 6
     assert len(run(capsys, "artifacts", "--home", home.root).splitlines()) == 10
+
+
+@pytest.mark.parametrize(("columns", "has_paths"), [(80, False), (200, True)])
+def test_a_terminal_without_room_for_paths_shows_what_made_them(
+    home: Home, capsys: Capture, columns: int, has_paths: bool
+) -> None:
+    words = [sys.executable, str(REPOSITORY / "cli.py"), "--home", str(home.root), "artifacts"]
+    with in_terminal(words, columns) as terminal:
+        assert terminal.wait() == 0, terminal.text
+    shown = terminal.text.replace("\r", "").splitlines()
+    piped = run(capsys, "artifacts", "--home", home.root).splitlines()
+    if has_paths:
+        assert shown == piped
+        return
+    *lines, told = shown
+    assert len(lines) == 10 and max(map(len, shown)) <= columns
+    assert "train: optimizer" in " ".join(" ".join(line.split()) for line in lines)
+    (found,) = home.root.glob(told.split()[4].rstrip(";"))
+    assert found.name in piped[0]
 
 
 def test_verify_names_what_is_bad_and_who_makes_it_again(home: Home, capsys: Capture) -> None:

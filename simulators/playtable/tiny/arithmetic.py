@@ -12,7 +12,7 @@ from simulators.playtable.client import Client
 from simulators.playtable.pictures import Picture, picture_of, projection, render
 from simulators.playtable.tiny.drawing import Drawing
 from simulators.playtable.tiny.matrices import model_matrices
-from simulators.playtable.tiny.models import models_of
+from simulators.playtable.tiny.models import models_of, told_of
 
 _SIDE = 96
 
@@ -40,7 +40,7 @@ def is_tiny_renderers() -> bool:
 
 
 def _ours(client: Client, view: tuple[float, ...], lens: tuple[float, ...]) -> Picture:
-    drawing = Drawing(models_of(client))
+    drawing = Drawing(models_of(told_of(client)))
     frames = [client.getBasePositionAndOrientation(uid) for uid in range(client.getNumBodies())]
     places = model_matrices(*(np.array(values) for values in zip(*frames)))
     tints = {(uid, -1): ((0.9, 0.7, 0.4, 1.0),) for uid in range(len(frames))}

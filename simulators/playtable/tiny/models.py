@@ -42,12 +42,19 @@ class Models:
     uses: dict[int, Ints]
 
 
-def models_of(client: Client) -> Models:
-    """Of all visual shapes of a loaded world. Raises ValueError for a kind that is drawn in ways not known here."""
-    entries = [
-        (uid, shape) for uid in range(client.getNumBodies()) for shape in client.getVisualShapeData(uid)
-    ]
-    soups = [_placed(client, uid, entry) for uid, entry in entries]
+#: A visual shape: PyBullet's entry for it, and where the centre of mass is in its link's frame.
+Told = tuple[tuple[Any, ...], tuple[Any, ...]]
+
+
+def told_of(client: Client) -> list[Told]:
+    """All visual shapes of a loaded world, in the order of drawing."""
+    entries = [entry for uid in range(client.getNumBodies()) for entry in client.getVisualShapeData(uid)]
+    return [(entry, client.getDynamicsInfo(*entry[:2])[3:5]) for entry in entries]
+
+
+def models_of(told: Sequence[Told]) -> Models:
+    """Of visual shapes, whose files are read. Raises ValueError for a kind that is drawn in ways not known here."""
+    soups = [_placed(entry, inertial) for entry, inertial in told]
     images = {file: _image(file) for file in {soup.texture for soup in soups} if file}
     counts = [len(soup.corners) for soup in soups]
     firsts = [sum(counts[:place]) for place in range(len(counts))]
@@ -57,7 +64,7 @@ def models_of(client: Client) -> Models:
     for _ in range(_ROUNDS - 1):
         rounds.append(normalized(rounds[-1]))
     return Models(
-        tuple((uid, entry[1]) for uid, entry in entries),
+        tuple((entry[0], entry[1]) for entry, _ in told),
         tuple(images[soup.texture] if soup.texture else None for soup in soups),
         tuple(
             batch_of(
@@ -86,10 +93,9 @@ def _soup(entry: Sequence[Any]) -> Soup:
     return Soup(scaled, soup.normals, soup.uv, soup.texture)
 
 
-def _placed(client: Client, uid: int, entry: Sequence[Any]) -> Soup:
+def _placed(entry: Sequence[Any], inertial: Sequence[Any]) -> Soup:
     """A shape's triangles in the frame of its link's centre of mass."""
     soup = _soup(entry)
-    inertial = client.getDynamicsInfo(uid, entry[1])[3:5]
     basis, child = rotations(np.array([inertial[1], entry[6]]))
     back = basis.T
     total = np.stack([_turned(child.T, row) for row in back])

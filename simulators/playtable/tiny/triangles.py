@@ -95,8 +95,9 @@ class _Screen:
             self.w[mine] = w
             lowest = float(w.min())
             self.lowest = min(lowest, self.lowest)
-            # The scale of a lens is in the matrix.
-            scale = float(np.linalg.norm(clip[0, :3].astype(np.float64))) * 2 * camera.side
+            # Of an edge whose ends are no farther out than four times what is in sight, which longer ones are beyond.
+            wide, deep = np.linalg.norm(clip[[0, 3], :3].astype(np.float64), axis=1)
+            scale = float(wide + 4 * deep) * camera.side / 2
             self.edge = max(self.edge, longest * scale / lowest if lowest > 0 else np.inf)
         if self.edge > _FAR_APART:
             self.edge = None

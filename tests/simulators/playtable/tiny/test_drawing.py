@@ -19,7 +19,7 @@ from simulators.playtable.pictures import Picture, picture_of, projection, rende
 from simulators.playtable.tiny.arithmetic import is_tiny_renderers
 from simulators.playtable.tiny.drawing import Drawing
 from simulators.playtable.tiny.matrices import model_matrices
-from simulators.playtable.tiny.models import models_of
+from simulators.playtable.tiny.models import models_of, told_of
 from simulators.playtable.visuals import Visuals, read_colours
 
 SIDE = 60
@@ -99,7 +99,7 @@ class Both:
     def __init__(self, client: Client) -> None:
         self.client, self.visuals = client, Visuals(client)
         self.visuals.begin(read_colours(client))
-        self.drawing = Drawing(models_of(client))
+        self.drawing = Drawing(models_of(told_of(client)))
 
     def pictures(
         self, view: tuple[float, ...], hidden: frozenset[tuple[int, int]]
@@ -143,12 +143,12 @@ def test_nothing_in_sight_is_white(client: Client, tmp_path: Path) -> None:
 def test_shapes_that_are_not_known_are_left_to_pybullet(client: Client) -> None:
     client.createMultiBody(baseVisualShapeIndex=client.createVisualShape(pybullet.GEOM_SPHERE, radius=0.1))
     with pytest.raises(ValueError, match="kind"):
-        models_of(client)
+        models_of(told_of(client))
 
 
 @pytest.mark.parametrize("lacking", ["the arithmetic", "a shape"])
 def test_pybullet_draws_what_cannot_be_drawn_alike(monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
-    def refuse(client: Client) -> None:
+    def refuse(told: object) -> None:
         raise ValueError("a shape of another kind")
 
     monkeypatch.setattr(drawers, "_KNOWN", {})
@@ -163,6 +163,15 @@ def test_pybullet_draws_what_cannot_be_drawn_alike(monkeypatch: pytest.MonkeyPat
         assert len(np.unique(table.observe(("gripper",))["rgb_gripper"])) > 20
     finally:
         table.close()
+
+
+def test_pybullet_draws_for_classes_of_the_users_own() -> None:
+    class Mine(PlayTable):
+        """May change the world's shapes."""
+
+    table = Mine("D")
+    assert isinstance(table._drawer, BulletDrawer)
+    table.close()
 
 
 def test_models_are_made_once_for_all_tables_of_a_process(
