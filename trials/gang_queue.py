@@ -37,9 +37,13 @@ TASKS = "move_slider_right,open_drawer,turn_on_led,push_pink_block_left,lift_pin
 ARMS = "baseline,recon,recon_pretrain"
 SETTINGS = (
     "training.devices=2", "training.steps=12", "training.batch_size=4", "training.checkpoint_seconds=0.5",
-    "training.slice_seconds=20", "pretraining.devices=2", "pretraining.steps=6", "pretraining.batch_size=4",
-    "pretraining.slice_seconds=20", "evaluation.sequences=2", "evaluation.max_steps=4",
+    "training.slice_seconds=60", "pretraining.devices=2", "pretraining.steps=6", "pretraining.batch_size=4",
+    "pretraining.slice_seconds=60", "evaluation.sequences=2", "evaluation.max_steps=4",
 )  # fmt: skip
+#: Kills in a row are no fault of a job here: it may have no time for a step between two.
+_QUEUE = QUICK | {"BATON_QUEUE_MAX_LOSSES": "1000", "BATON_QUEUE_MAX_SESSION_LOSSES": "1000"}
+#: The longest wait for the next kill.
+_BETWEEN_SECONDS = 30.0
 #: A session that nobody disturbs any more ends in this time; a machine that is full takes long.
 _LONGEST_SECONDS = 3600.0
 
@@ -67,7 +71,7 @@ def main() -> int:
 
 def _cli(place: Path, *words: str) -> None:
     command = [sys.executable, str(REPOSITORY / "cli.py"), *words]
-    subprocess.run(command, check=True, cwd=place, env=environment(**QUICK), stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, cwd=place, env=environment(**_QUEUE), stdout=subprocess.DEVNULL)
 
 
 def _submitted(folder: Path, place: Path) -> Home:
@@ -92,7 +96,7 @@ def _up(home: Home, place: Path) -> psutil.Process:
     with (place / "up.log").open("ab") as log:
         return psutil.Popen(
             [*command, "up", "--until-done", "--gpus", "none", "--cpus", "4"],
-            cwd=place, env=environment(**QUICK), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=place, env=environment(**_QUEUE), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
 
@@ -120,7 +124,7 @@ def _disturbed(place: Path, expected: dict[str, Any], chance: random.Random, kil
         home = _submitted(place / f"home-{homes}", place)
         up = _up(home, place)
         while up.is_running() and up.status() != psutil.STATUS_ZOMBIE and sum(ways.values()) < kills:
-            time.sleep(chance.uniform(0.0, 12.0))
+            time.sleep(chance.uniform(0.0, _BETWEEN_SECONDS))
             gangs = [gang for gang in _gangs(home) if gang.state == RUNNING]
             if gangs and (way := _kill(home, up, chance.choice(gangs), chance)) is not None:
                 ways[way] += 1
