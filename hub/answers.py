@@ -25,9 +25,6 @@ from settings.timed_requests import TimedSession, is_plain_answer
 
 #: Read at a time; a cut loses no more.
 BLOCK_BYTES = 1 << 16
-#: Bytes that a killed process had not read are lost with what it had not noted: together less than 1 MiB. It is the
-#: window of a connection, too: 5 MB/s of each, four at once, where an answer takes 100 ms.
-_MOST_UNREAD = 1 << 19
 _MOST_REDIRECTIONS = 5
 _REDIRECTIONS = (301, 302, 303, 307, 308)
 #: Statuses that a server means for now, beside all of 5xx.
@@ -85,7 +82,7 @@ class Asker:
         self._headers = dict(headers)
         self._count = count
         self._deadline = _Moving(wait_seconds)
-        self._session = TimedSession(self._deadline, _MOST_UNREAD)
+        self._session = TimedSession(self._deadline)
         self._session.headers.clear()
         self._session.auth = lambda request: request  # else one of ~/.netrc would stand in for it
 

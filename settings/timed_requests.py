@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
 from typing import Any
 
@@ -34,33 +33,26 @@ def is_plain_answer(error: BaseException) -> bool:
 
 
 class TimedSession(requests.Session):
-    """For one try: reading an answer raises an error of requests or urllib3 when the deadline passes.
+    """For one try: reading an answer raises an error of requests or urllib3 when the deadline passes."""
 
-    most_unread: bytes of an answer that may wait on this machine until they are read, beyond which the server waits;
-    where the system can be told (Linux's TCP_WINDOW_CLAMP, tcp(7)). None: as many as the system likes, up to megabytes.
-    """
-
-    def __init__(self, deadline: Deadline, most_unread: int | None = None) -> None:
+    def __init__(self, deadline: Deadline) -> None:
         super().__init__()
         # It writes down, with a traceback, all of a head that it does not understand; what became of it is told anyway.
         logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _TimedAdapter(deadline, most_unread))
+            self.mount(scheme, _TimedAdapter(deadline))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Nowhere: whoever asks looks at the status, and `requests` at an address that may be none."""
 
 
 class _TimedAdapter(HTTPAdapter):
-    def __init__(self, deadline: Deadline, most_unread: int | None) -> None:
+    def __init__(self, deadline: Deadline) -> None:
         super().__init__()
-        self._deadline, self._most_unread = deadline, most_unread
+        self._deadline = deadline
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
         answers = {"response_class": staticmethod(self._deadline.response_class())}
         pool.ConnectionCls = type("TimedConnection", (pool.ConnectionCls,), answers)
-        if self._most_unread is not None and (clamp := getattr(socket, "TCP_WINDOW_CLAMP", None)) is not None:
-            at_once = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # urllib3's own
-            pool.conn_kw["socket_options"] = [at_once, (socket.IPPROTO_TCP, clamp, self._most_unread)]
         return pool

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -250,8 +250,14 @@ def check_place(place: Place, where: str) -> None:
             ends = [key for key in flat(AblationConfig()) if key.endswith(f".{dotted}")]
             near = f"; did you mean {' or '.join(ends)}?" if ends else did_you_mean(dotted, known)
             raise ConfigError(f"{where}: unknown key {shown(dotted)}{near}")
-        inner = _section_in(section.model_fields[part].annotation)
+        annotation = section.model_fields[part].annotation
+        inner = _section_in(annotation)
         if inner is None:
+            if depth + 1 < len(place) and get_origin(annotation) is not dict:
+                above = ".".join(place[: depth + 1])
+                raise ConfigError(
+                    f"{where}: unknown key {shown(dotted)}; {above} is a value, with no keys below it"
+                )
             return
         section = inner
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from errors import ConfigError, WeightsMissing
+from errors import ConfigError, InvalidInput, WeightsMissing
 from experiments.reconvla.sections import Attention, Backbones, Evaluation, Method, Model, Training
 from hub.copies import located
 from hub.names import is_hub_name
@@ -134,7 +134,7 @@ def planned_config(
 def planned_stage(settings: Training, place: str) -> TrainingSpec:
     """A training stage as a job is told of it. Held-out frames of early stopping are those of open loop.
 
-    Raises ConfigError for what is trained on one device and is to have several.
+    Raises ConfigError for what is trained on one device and is to have several, and for a value that no job takes.
     """
     several = f"is trained on one device, and {place}.devices is {settings.devices}"
     if settings.devices > 1 and settings.lora is not None:
@@ -149,7 +149,11 @@ def planned_stage(settings: Training, place: str) -> TrainingSpec:
         values["early_stopping"] |= {"same_frames": True, "by_demonstration": True, "lasting_noise": True}
     if settings.devices > 1:
         values["over"] = "ranks"
-    return from_json(TrainingSpec, values, "training")
+    try:
+        return from_json(TrainingSpec, values, place)
+    except InvalidInput as error:
+        entry, _, reason = str(error).removeprefix(f"{place}: ").partition(": ")
+        raise ConfigError(f"{place}.{entry}: {reason}") from None
 
 
 def judged_in(evaluation: Evaluation, training: Training) -> Precision:

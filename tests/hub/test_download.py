@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import random
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from urllib3.connection import HTTPConnection
 
 from errors import HubUnreachable, InvalidInput
-from hub.answers import Asker
 from hub.copies import Copy
 from hub.download import Counts, Downloader, Patience, Paused
 from hub.names import HubName
@@ -251,28 +248,6 @@ def test_who_is_asked_to_stop_keeps_what_came(serve: Serve, tmp_path: Path) -> N
     hub.asked.clear()
     assert fetched(tmp_path).moved == len(CONTENT) - watch.count
     assert is_there(tmp_path)
-
-
-@pytest.mark.skipif(not hasattr(socket, "TCP_WINDOW_CLAMP"), reason="only Linux can be told")
-def test_what_waits_to_be_read_is_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is killed loses it, and it came over the wire: the system's own bound is some megabytes."""
-    hub = one_file(serve)
-    told: list[int] = []
-    connect = HTTPConnection.connect
-
-    def connected(self: HTTPConnection) -> None:
-        connect(self)
-        assert self.sock is not None
-        told.append(self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP))
-
-    monkeypatch.setattr(HTTPConnection, "connect", connected)
-    asker = Asker({})
-    with asker.ask(
-        f"{hub.url}/datasets/lab/data/resolve/{COMMIT}/data/film.mp4", len(CONTENT), (0, 9), None
-    ) as answer:
-        assert b"".join(answer.blocks) == CONTENT[:9]
-    asker.close()
-    assert told and max(told) <= 1 << 19
 
 
 def test_a_token_goes_to_the_hub_and_not_where_it_redirects(

@@ -213,6 +213,14 @@ def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
         ("{a: {base: recon, set: {training.reconstruction_weight: 0}}}", "reconstruction_weight: with 0 nothing is"),
         ("{a: {base: recon, set: {training: null}}}", "training: it has settings of its own, so a mapping stands here"),
         ("{a: {base: recon, set: {training.lora: off}}}", "training.lora: null turns it off, and a mapping on"),
+        (
+            "{a: {base: recon, set: {training.learning_rate: 1e+10}}}",
+            "arms.a: training.learning_rate: Input should be less than or equal to 1000000000",
+        ),
+        (
+            "{a: {base: recon, set: {training.steps.x: 3}}}",
+            "unknown key 'training.steps.x'; training.steps is a value, with no keys below it",
+        ),
         ("{a: {base: recon, set: {steps: 3}}}", "did you mean training.steps or pretraining.steps?"),
         ("{a: {set: {evaluation.video_attention: true}}}", "video_attention changes nothing in an arm of whose"),
         ("{a: {set: {gaze.detector: oracle}}}", "arms.a.set: gaze.detector changes nothing in an arm that neither"),
