@@ -32,10 +32,12 @@ NOT_MEASURED = {
     "docs/does-it-help.md": ("95 %",),  # of the intervals
     "docs/kaggle.md": (
         "12 hours",
+        "half an hour",
         "30 s",
         "180 s",
     ),  # a session; until SIGKILL; a batch script
-    "docs/slurm.md": ("120 s",),  # SLURM's cred_expire
+    # SLURM's cred_expire; what the batch script asks for, and is asked
+    "docs/slurm.md": ("120 s", "four hours", "three minutes", "quarter of an hour"),
     "docs/seeds.md": ("95 %", "5 %"),  # levels of intervals and tests
     "docs/your-data.md": ("90 %",),  # the crop of OpenVLA's released evaluation
     "docs/statistics.md": ("5 %", "95 %"),  # what p and intervals promise
@@ -44,10 +46,17 @@ NOT_MEASURED = {
 }
 #: Whole files: what gives each.
 FILES = {"docs/results/demo.csv": "demo.csv"}
+#: Numbers written as words are figures, too.
+_WORDS = (
+    r"half\s+an|quarter\s+of\s+an|(?:under|over|about)\s+an?|two|three|four|five|six|ten|"
+    r"twelve|fifteen|twenty|thirty|forty|fifty|sixty"
+)
 BARE = re.compile(
     r"(?<![\w/.,-])\d[\d.,]*(?: (?:to|–) \d[\d.,]*)?\s?"
     r"(?:%|(?:ms|s|seconds?|min|minutes?|h|hours?|times|x|×)(?![\w'’])(?! \d)|-fold|分钟|小时|秒)"
     r"|\b\d+ ?h ?\d+ ?m(?:in)?\b"
+    rf"|\b(?:{_WORDS})\s+(?:minutes?|hours?|percent)\b",
+    re.IGNORECASE,
 )
 
 

@@ -231,9 +231,13 @@ def peaks() -> str:
     return ", ".join(f"{100 * _row('demo', arm)['attention']['pointing_accuracy']:.0f} %" for arm in _TITLES)
 
 
-def all_time() -> str:
+def quick_time() -> str:
+    return all_time("quick")
+
+
+def all_time(name: str = "demo") -> str:
     """What all workers of the ablation had, useful or not."""
-    ledger = _document("demo")["ledger"]
+    ledger = _document(name)["ledger"]
     return duration(sum(seconds for what, seconds in ledger.items() if what.endswith("_seconds")))
 
 

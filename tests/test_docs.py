@@ -187,6 +187,9 @@ def test_whole_files_are_what_is_computed(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("It is 2.5 times as quick", "2.5 times stands outside of markers"),
         ("twice 3 h 20 min", "3 h 20 min stands outside of markers"),
         ("共 15 分钟", "15 分钟 stands outside of markers"),
+        ("Under\ntwenty minutes.", "twenty minutes stands outside of markers"),
+        ("It takes a quarter of an hour", "quarter of an hour stands outside of markers"),
+        ("About a minute on two cores", "About a minute stands outside of markers"),
         ("```console\nmake ablation   # in 15 minutes\n```", "15 minutes stands outside of markers"),
     ],
 )
