@@ -89,8 +89,8 @@ STORIES: dict[str, tuple[Shown, ...]] = {
         Shown("python cli.py submit-ablation --preset quick --seeds 0", _PLAN, r"quick: \d+ jobs added"),
         Shown("python cli.py submit-ablation --preset quick --seeds 1", _PLAN, r"quick: [1-9]\d* jobs added, [1-9]"),
         Shown("python cli.py submit-ablation --preset quick --seeds 0,1", _PLAN, r"quick: 0 jobs added, [1-9]"),
-        Shown("python cli.py submit-ablation --preset quick --seeds 1,2", _PLAN, r"quick: new seeds: 2; not named"),
-        Shown("python cli.py submit-ablation --preset quick --seeds 2,3,4", _PLAN, r"quick: new seeds: 3, 4; not"),
+        Shown("python cli.py submit-ablation --preset quick --seeds 1,2", _PLAN, r"quick: new seeds: 2; what it has"),
+        Shown("python cli.py submit-ablation --preset quick --seeds 2,3,4", _PLAN, r"quick: new seeds: 3, 4; what it"),
         Shown("python cli.py submit-ablation --preset quick --set evaluation.sequences=500", _PLAN,
               r"quick: \d+ sequences become 500; what it has and this does not ask for stays in it: seeds 1, 2, 3, 4"),
         Shown("python cli.py submit-ablation --preset quick --name longer --set training.steps=2000 "

@@ -26,6 +26,7 @@ from policies import registry
 from policies.base import Query
 from policies.random_actions import RandomPolicy
 from policies.remote import RemotePolicy
+from simulators.own_process import FORKS
 from tasks.data.generate import generate
 from tasks.specs import Demonstration
 from tests.calvin.writing import write_split
@@ -149,11 +150,17 @@ def test_a_simulator_that_is_killed_on_the_way_changes_no_result(
     given = ("evaluate", "random", "--max-steps", "20", "--simulators", "2", "--sequences", "3", "--json")
     undisturbed = run(capfd, *given)
     calls, act = [], RandomPolicy.act
+    playing: list[int] = []
 
     def killing(policy: RandomPolicy, queries: Sequence[Query]) -> list[np.ndarray]:
         calls.append(1)
+        playing.extend(_simulator_processes() if len(calls) == 3 else ())
         if len(calls) in (3, 6):
-            os.kill(min(_simulator_processes()), signal.SIGKILL)
+            os.kill(playing.pop(), signal.SIGKILL)
+        if len(calls) == 4:  # what forked them, if anything did: the next is started otherwise
+            for one in psutil.Process().children():
+                if FORKS in one.cmdline():
+                    one.kill()
         return act(policy, queries)
 
     monkeypatch.setattr(RandomPolicy, "act", killing)
@@ -163,8 +170,11 @@ def test_a_simulator_that_is_killed_on_the_way_changes_no_result(
 
 
 def _simulator_processes() -> list[int]:
-    children = psutil.Process().children()
-    return [child.pid for child in children if "simulators.own_process" in child.cmdline()]
+    """Those that play; where they are forked, not the one that forks."""
+    alive = [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+    found = [p.pid for p in alive if "simulators.own_process" in p.cmdline()]
+    forking = {p.ppid() for p in alive}
+    return [pid for pid in found if pid not in forking]
 
 
 @pytest.mark.parametrize(

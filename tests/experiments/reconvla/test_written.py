@@ -34,14 +34,18 @@ def test_rows_bases_and_titles(tmp_path: Path) -> None:
     config = loaded(
         tmp_path,
         "arms:\n  2024-01-31: {base: recon, set: {training.steps: 21}}\n"
-        "  12: {base: 2024-01-31, title: 5, set: {gaze: {weights: 7}}}\n"
-        "  3.0: {base: recon, set: {gaze.weights: 1e3, training.steps: 2e1}}\n",
+        "  12: {base: 2024-01-31, title: 5, set: {gaze: {detector: grounding_dino, weights: 7}}}\n"
+        "  3.0: {base: recon, set: {gaze.detector: grounding_dino, gaze.weights: 1e3, training.steps: 2e1}}\n",
     )
     assert list(config.arms) == ["2024-01-31", "12", "3.0"]
     twelve, three = config.arms["12"], config.arms["3.0"]
     assert isinstance(twelve, ArmEntry) and (twelve.base, twelve.title) == ("2024-01-31", "5")
-    assert twelve.set == {"gaze": {"weights": "7"}}
-    assert isinstance(three, ArmEntry) and three.set == {"gaze.weights": "1e3", "training.steps": 20.0}
+    assert twelve.set == {"gaze": {"detector": "grounding_dino", "weights": "7"}}
+    assert isinstance(three, ArmEntry) and three.set == {
+        "gaze.detector": "grounding_dino",
+        "gaze.weights": "1e3",
+        "training.steps": 20.0,
+    }
 
 
 @pytest.mark.parametrize("name", ["on", "No", "null", "~"])
@@ -72,7 +76,9 @@ def test_what_a_policy_is_told_by_name(tmp_path: Path) -> None:
 
 
 def test_the_same_on_the_command_line() -> None:
-    config = load_config("smoke", None, ("gaze.weights=012",), vary=["gaze.weights=1e3,7"])
+    config = load_config(
+        "smoke", None, ("gaze.detector=grounding_dino", "gaze.weights=012"), vary=["gaze.weights=1e3,7"]
+    )
     assert config.gaze.weights == "012"
     assert [row.set["gaze.weights"] for row in config.arms.values()] == ["1e3", "7"]  # type: ignore[union-attr]
 
