@@ -18,6 +18,10 @@ if __name__ == "__main__" and _runs_a_home():
 
     catch(leave_at_once)  # before anything that takes time is imported
 
+import gc
+
+gc.disable()  # while modules are loaded: what that makes stays, and no collection need look through it, now or later
+
 import importlib
 from itertools import pairwise
 from typing import Any
@@ -58,6 +62,8 @@ except ImportError as error:
     if (code := _is_hidden(error)) is None:
         raise
     sys.exit(code)
+gc.freeze()
+gc.enable()
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {

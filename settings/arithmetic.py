@@ -6,7 +6,6 @@ Libraries read them once, when they are loaded, so they are set before anything 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 
@@ -38,7 +37,6 @@ _NO_ARITHMETIC = frozenset({"TORCH_HOME", "TORCH_EXTENSIONS_DIR", "TORCH_LOGS", 
 #: Words of names that say where something lies, is loaded from or written to, also without a "/".
 _OF_PLACES = frozenset({"PATH", "PATHS", "DIR", "FILE", "FILENAME", "LIBRARY", "LIBRARIES", "TOOL", "DUMP", "TRACE",
                         "CAPTURE", "LOG", "LOGS", "PROFILE"})  # fmt: skip
-_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 
 #: What every process of Baton has. With this workspace matrix products of cuBLAS repeat bit for bit.
 FIXED_VARIABLES = {**dict.fromkeys(THREAD_VARIABLES, str(THREADS)), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
@@ -69,7 +67,14 @@ def with_variables(environment: Mapping[str, str], variables: Mapping[str, objec
 
 
 def _is_harmless(name: str, text: str) -> bool:
-    is_plain = _NAME.fullmatch(name) and text.isprintable() and "/" not in text
+    is_plain = (
+        name.isascii()
+        and name.isidentifier()
+        and name.isupper()
+        and name[0] != "_"
+        and text.isprintable()
+        and "/" not in text
+    )
     return bool(is_plain) and not _OF_PLACES & set(name.split("_"))
 
 

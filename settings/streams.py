@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import sys
 from contextlib import suppress
 from typing import Any, TextIO, cast
@@ -13,7 +12,7 @@ from typing import Any, TextIO, cast
 from settings.shown import one_line, plain
 
 #: How bars of libraries go back to the line above.
-_UPWARDS = re.compile("(?:\x1b\\[A)+")
+_UPWARDS = "\x1b[A"
 
 
 def mend_streams() -> None:
@@ -53,7 +52,7 @@ class PlainStream:
         self.behind = behind
 
     def write(self, text: str) -> int:
-        if _UPWARDS.fullmatch(text) and self.behind.isatty():
+        if text and not text.replace(_UPWARDS, "") and self.behind.isatty():
             self.behind.write(text)
             return len(text)
         again = text.startswith("\r")

@@ -75,7 +75,6 @@ def begin(
             "worker_id": worker_id,
             "started_at": now,
             "step_from": row.step,
-            "took_seconds": 0.0,
         },
     ).scalar_one()
     return Claim(
