@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,9 +27,9 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 
-from benchmarks.builds import ROOT
 from benchmarks.machine import describe
 from benchmarks.model_memory import made_up_batch
+from benchmarks.rank_processes import run_ranks
 from experiments.reconvla.named_config import load_config
 from models.batches import draw_noise
 from models.checkpoint import weights_of
@@ -103,13 +102,7 @@ def _run(folder: Path, ranks: int, arguments: argparse.Namespace) -> list[dict[s
         *["--tiny"] * arguments.tiny,
         "--rank",
     ]
-    processes = [subprocess.Popen([*command, str(rank)], cwd=ROOT) for rank in range(ranks)]
-    try:
-        if codes := [code for process in processes if (code := process.wait())]:
-            raise SystemExit(f"ranks ended with {codes}")
-    finally:
-        for process in processes:
-            process.kill()
+    run_ranks(command, ranks)
     return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(ranks)]
 
 

@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,8 +25,9 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from benchmarks import made_up_index
-from benchmarks.builds import ROOT, ratio_of
+from benchmarks.builds import ratio_of
 from benchmarks.machine import describe
+from benchmarks.rank_processes import run_ranks
 from experiments.reconvla.arms import built_in_method
 from experiments.reconvla.model_plan import planned_model
 from experiments.reconvla.named_config import load_config
@@ -67,13 +67,7 @@ def main() -> None:
         made_up_index.write(Path(folder), 64)
         command = [sys.executable, "-m", "benchmarks.gang_throughput", "--folder", folder]
         command += ["--steps", str(arguments.steps), "--pairs", str(arguments.pairs), "--rank"]
-        ranks = [subprocess.Popen([*command, str(rank)], cwd=ROOT) for rank in range(RANKS)]
-        try:
-            if codes := [code for rank in ranks if (code := rank.wait())]:
-                raise SystemExit(f"ranks ended with {codes}")
-        finally:
-            for rank in ranks:
-                rank.kill()
+        run_ranks(command, RANKS)
         seconds = json.loads((Path(folder) / "seconds.json").read_text(encoding="utf-8"))
     document = {
         "steps_per_second": {name: round(1 / statistics.median(of), 3) for name, of in seconds.items()},

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -22,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 
+from benchmarks.rank_processes import run_ranks
 from models.checkpoint import weights_of
 from models.reconvla import ReconVLA
 from models.sharding import write_gathered
@@ -30,7 +30,7 @@ from models.weights import write_weights
 from tasks.train.sharded import sharded_step
 from tests.tasks.train.one_process import SEED, alone, apart
 from tests.tasks.train.rank_process import WAYS, begun, own, parts_of, settings_of, small_config
-from trials import REPOSITORY, RESULTS, keep
+from trials import RESULTS, keep
 
 RANKS, TURNS = (2, 4), 4
 #: Relative, of losses; and of weights the norm of their difference as a share of what training moved them.
@@ -83,13 +83,7 @@ def _over(folder: Path, ranks: int, steps: int) -> dict[str, dict[str, float]]:
         str(ranks),
     ]
     command += ["--steps", str(steps), "--rank"]
-    processes = [subprocess.Popen([*command, str(rank)], cwd=REPOSITORY) for rank in range(ranks)]
-    try:
-        if codes := [code for process in processes if (code := process.wait())]:
-            raise SystemExit(f"ranks ended with {codes}")
-    finally:
-        for process in processes:
-            process.kill()
+    run_ranks(command, ranks)
     found = {}
     for way in WAYS:
         model, losses = alone(way, steps, ranks * TURNS)
