@@ -194,7 +194,7 @@ class Attempt(Base):
 
     __tablename__ = "attempt"
     id: Mapped[int] = mapped_column(primary_key=True, default=NextId("attempt"))
-    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))  # the unique tokens are its index
     lease_token: Mapped[int]
     worker_id: Mapped[int] = mapped_column(ForeignKey("worker.id"), index=True)
     started_at: Mapped[float]

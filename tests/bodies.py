@@ -20,7 +20,7 @@ GATE_VARIABLE = "BATON_TEST_GATE"
 
 def install() -> None:
     """Let this process run the kinds of this module."""
-    for body in (count, wait, fail, die):
+    for body in (count, wait, gate, fail, die):
         KINDS[body.__name__] = toy_kind(body.__name__, f"{__name__}:{body.__name__}")
     if GATE_VARIABLE in os.environ:
         KINDS["train"] = replace(KINDS["train"], body=f"{__name__}:{train_to_the_gate.__name__}")
@@ -51,6 +51,17 @@ def wait(context: TaskContext) -> Result:
             return Yielded(reason)
         context.report_progress(0, 1)
         time.sleep(0.01)
+
+
+def gate(context: TaskContext) -> Result:
+    """Ends once the file spec `file` exists."""
+    while not Path(context.spec["file"]).exists():
+        reason = context.should_stop()
+        if reason:
+            return Yielded(reason)
+        context.report_progress(0, 1)
+        time.sleep(0.01)
+    return done()
 
 
 def fail(context: TaskContext) -> Result:

@@ -9,10 +9,11 @@ from typing import Any
 
 import psutil
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from db.engine import Database
 from db.gang_standings import GangStanding, gang_standings
+from db.members import BUSY, IDLE
 from db.migrate import open_state
 from db.plans import PlannedJob
 from db.schema import Worker
@@ -30,8 +31,9 @@ GANGS, SMALL = ("a", "b", "c"), ("d", "e")
 def counting(label: str, folder: Path, devices: int) -> PlannedJob:
     spec = {"target": TARGET, "log": str(folder / label), "seconds": 0.1}
     return planned(
-        label, kind="count", resource="accelerator", spec=spec, target_steps=TARGET, devices=devices
-    )
+        label, ("all are there",), kind="count", resource="accelerator", spec=spec, target_steps=TARGET,
+        devices=devices,
+    )  # fmt: skip
 
 
 @pytest.mark.timeout(1800)
@@ -40,14 +42,18 @@ def test_killed_at_any_place_they_end_as_if_nobody_had(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     home.create()
     database = open_state(home)
+    gate = tmp_path / "gate"
     submit(
         database,
+        planned("all are there", kind="gate", spec={"file": str(gate)}),
         *(counting(label, tmp_path, 2) for label in GANGS),
         *(counting(label, tmp_path, 1) for label in SMALL),
     )
     command = ["--home", str(home.root), "up", "--until-done", "--cpus", "4", "--gpus", "none"]
     log = tmp_path / "up.log"
     with running(command, log, CLI_WITH_BODIES, **QUICK) as up:
+        await_value(lambda: workers_there(database), lambda there: there == 4, "four workers")
+        gate.touch()
         found = await_running(database, besides=())
         (member,) = {seat.worker_id for seat in found.seats} - {row(database, found.job).worker_id}
         kill_worker(database, member)
@@ -90,6 +96,13 @@ def await_running(database: Database, besides: tuple[str, ...]) -> GangStanding:
         ]
 
     return await_value(look, bool, "a job of two devices")[0]
+
+
+def workers_there(database: Database) -> int:
+    """With fewer, a job of several devices gets fewer ranks."""
+    living = select(func.count()).where(Worker.state.in_((IDLE, BUSY)))
+    with database.read() as tx:
+        return tx.execute(living).scalar_one()
 
 
 def kill_worker(database: Database, worker_id: int) -> None:
