@@ -156,7 +156,8 @@ class TrainingSpec:
     """One training stage; see `experiments.reconvla.config.Training`.
 
     over: how several `devices` share a batch: as `ranks` of a process group that the model is divided over. Builds
-    before that gave each a copy of it, and their jobs have none, nor have jobs of one device.
+    before that gave each a copy of it, and their jobs have none, nor have jobs of one device. nodes, elastic: where
+    those devices are, and whether fewer do; how many there are decides the sums.
     """
 
     steps: Steps
@@ -177,6 +178,8 @@ class TrainingSpec:
     devices: Few
     open_loop: OpenLoopDuring | None = None
     over: Literal["ranks"] | None = None
+    nodes: Aside[Few] = 1
+    elastic: Aside[Flag] = False
 
     @property
     def largest_micro_batch(self) -> int:
@@ -211,6 +214,14 @@ class TrainSpec(Spec):
     @property
     def processes(self) -> int:
         return self.training.devices
+
+    @property
+    def machines(self) -> int:
+        return self.training.nodes
+
+    @property
+    def elastic(self) -> bool:
+        return self.training.elastic
 
     def divided_over(self, processes: int) -> Self:
         training = self.training

@@ -70,11 +70,14 @@ def planned(
     role: str = "input",
     fair: bool = True,
     devices: int = 1,
+    nodes: int = 1,
+    elastic: bool = False,
 ) -> PlannedJob:
     """A job labelled by its key; `needs` are keys of other jobs, whose artifacts arrive as `role`."""
     return PlannedJob(
         key, kind, key, dict(spec or {}), resource, priority, target_steps,
-        tuple(Dependency(need, role) for need in needs), tuple(runs), fair, devices=devices,
+        tuple(Dependency(need, role) for need in needs), tuple(runs), fair, devices=devices, nodes=nodes,
+        elastic=elastic,
     )  # fmt: skip
 
 
