@@ -1,4 +1,4 @@
-"""A job over two machines ends with the bits of one machine; what one does with the other gone is in `trials/`.
+"""A job over two machines ends with the bits of one machine. Links that are cut: `trials/gang_machines.py`.
 
 The machines are two workers of this process, which are told that they are apart, and meet at the loopback address.
 """
