@@ -5,8 +5,8 @@
 Two networks of this kernel are the machines, a third has PostgreSQL, S3 and Redis. Each case is a training of its own
 over a rank of each machine, disturbed after a checkpoint: the link between them is cut, so that both halves take
 themselves for the gang; the one with the lease, or the other one, loses all its links; a machine is lost, and comes
-back or does not. Whatever ends over two machines has the weights of two ranks of one, and what is published is that of the
-attempt that held the lease. Needs root; takes some minutes.
+back or does not. Whatever ends over two machines has the weights of two ranks of one, and only who held the lease
+published. Needs root; takes some minutes.
 """
 
 from __future__ import annotations

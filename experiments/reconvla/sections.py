@@ -10,8 +10,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -369,6 +371,15 @@ class Training(Section):
                 "elastic is about the machines of a run, and nodes is 1: nothing of it can be left"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """As of `AblationConfig`."""
+        values: dict[str, object] = write(self)
+        for setting in ("nodes", "elastic"):
+            if getattr(self, setting) == Training.model_fields[setting].default:
+                values.pop(setting, None)
+        return values
 
     @model_validator(mode="after")
     def _one_set_of_frames(self) -> Training:
