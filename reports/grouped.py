@@ -7,10 +7,10 @@ from math import sqrt
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from reports.level import ALPHA
 from reports.methods import Interval
+from reports.proportions import wilson
 
 
 def grouped_share_interval(hits: Sequence[int], counts: Sequence[int]) -> Interval | None:
@@ -27,8 +27,7 @@ def grouped_share_interval(hits: Sequence[int], counts: Sequence[int]) -> Interv
     rest = hit - share * count
     groups = len(pairs)
     if float(np.abs(rest).max()) < 1e-9:
-        low, high = proportion_confint(share * groups, groups, alpha=ALPHA, method="wilson")
-        return float(low), float(high)
+        return wilson(share * groups, groups)
     error = sqrt(groups / (groups - 1) * float((rest**2).sum())) / float(count.sum())
     half = float(stats.t.ppf(1 - ALPHA / 2, groups - 1)) * error
     return max(0.0, share - half), min(1.0, share + half)
