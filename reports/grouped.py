@@ -10,7 +10,6 @@ from scipy import stats
 
 from reports.level import ALPHA
 from reports.methods import Interval
-from reports.proportions import wilson
 
 
 def grouped_share_interval(hits: Sequence[int], counts: Sequence[int]) -> Interval | None:
@@ -27,7 +26,10 @@ def grouped_share_interval(hits: Sequence[int], counts: Sequence[int]) -> Interv
     rest = hit - share * count
     groups = len(pairs)
     if float(np.abs(rest).max()) < 1e-9:
-        return wilson(share * groups, groups)
+        from statsmodels.stats.proportion import proportion_confint  # on use, as it loads pandas
+
+        low, high = proportion_confint(share * groups, groups, alpha=ALPHA, method="wilson")
+        return float(low), float(high)
     error = sqrt(groups / (groups - 1) * float((rest**2).sum())) / float(count.sum())
     half = float(stats.t.ppf(1 - ALPHA / 2, groups - 1)) * error
     return max(0.0, share - half), min(1.0, share + half)

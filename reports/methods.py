@@ -125,11 +125,13 @@ def holm_decisions(p_values: Sequence[float | None], alpha: float = ALPHA) -> li
 
     None for those without p; they count in no correction, as nothing was tested.
     """
-    tested = sorted(p for p in p_values if p is not None)
-    first_kept = next(
-        (p for place, p in enumerate(tested) if p > alpha / (len(tested) - place)), None
-    )  # the larger ones are kept with it
-    return [None if p is None else first_kept is None or p < first_kept for p in p_values]
+    tested = [p for p in p_values if p is not None]
+    if not tested:
+        return [None] * len(p_values)
+    from statsmodels.stats.multitest import multipletests  # on use, as scipy.stats above
+
+    rejected = iter(multipletests(tested, alpha=alpha, method="holm")[0])
+    return [None if p is None else bool(next(rejected)) for p in p_values]
 
 
 def _varies(values: Sequence[float] | NDArray[np.float64]) -> bool:

@@ -1,6 +1,6 @@
 """Intervals and tests over sequences: what they say of given weights, and of no other seed's (`reports.methods` does).
 
-Computed by scipy, or by formulas of a line; here is only what is asked of them. `results` are integers 0..ceiling
+Computed by scipy and statsmodels; here is only what is asked of them. `results` are integers 0..ceiling
 (`reports.metric`), as an array (seeds, sequences); all arms are evaluated on the same sequences, so comparisons are
 paired. Random draws come from a fixed seed: the same results give the same report. Where nothing varies there is no
 interval and no p: neither would say anything of what comes next.
@@ -18,7 +18,6 @@ from scipy import stats
 
 from errors import InvalidInput
 from reports.methods import Interval
-from reports.proportions import agresti_coull
 
 BOOTSTRAP_DRAWS = 10_000
 _SEED = 20_25
@@ -75,7 +74,17 @@ def success_intervals(results: NDArray[np.int64], ceiling: int) -> list[Interval
     Agresti and Coull (1998): Wilson's with its middle, and no narrower. Wilson's holds a rate of one in a thousand in
     88 % of cases only, where one success is all there is.
     """
-    return [agresti_coull(int((results >= k).sum()), results.size) for k in range(1, ceiling + 1)]
+    from statsmodels.stats.proportion import (
+        proportion_confint,  # a plan takes this module and never asks for them
+    )
+
+    intervals = []
+    for k in range(1, ceiling + 1):
+        low, high = proportion_confint(
+            int((results >= k).sum()), results.size, alpha=0.05, method="agresti_coull"
+        )
+        intervals.append((float(low), float(high)))
+    return intervals
 
 
 def mean_interval(results: NDArray[np.int64]) -> Interval | None:
