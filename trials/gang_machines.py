@@ -136,7 +136,7 @@ class Trial:
         }
 
     def _submit(self, case: str, elastic: bool) -> None:
-        index = planned(f"index {case}", kind="index")
+        index = planned(f"index {case}", kind="index", resource="what nobody here has")
         spec = self._spec(nodes=2, elastic=elastic)
         training = planned(
             case, [index.key], kind="train", resource="accelerator", target_steps=STEPS, spec=spec, role="index",
