@@ -17,7 +17,7 @@ from tasks.specs import TrainSpec
 from tasks.train.gang.meeting import Meeting
 from tasks.train.gang.order import linked, order_elsewhere
 from tasks.train.gang.processes import Group, started
-from tasks.train.gang.words import Line, error_in, failure
+from tasks.train.gang.words import LAUNCHER, Line, error_in, failure
 from tasks.train.state import forget
 
 _LOOK_SECONDS = 0.1
@@ -30,7 +30,7 @@ def run(context: ElsewhereContext[TrainSpec]) -> None:
         with started(path, ranks, context.node.devices, meeting) as group:
             spoke = False
             for line in _lines(context, group):
-                spoke = spoke or line.word == "alive"
+                spoke = spoke or (line.word == "alive" and line.whole("rank") != LAUNCHER)
             if not group.ended or group.went_well:
                 return
             group.log()

@@ -9,7 +9,6 @@ takes whoever asks. Several machines have one, at an address that its owner name
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import replace
@@ -19,7 +18,9 @@ from typing import TYPE_CHECKING
 from settings.gang_address import interface_of
 from settings.own_module import command_of
 from settings.parent import PARENT_VARIABLE, die_with_parent
+from tasks.train.gang.life import show_life
 from tasks.train.gang.meeting import CONNECT_SECONDS, Meeting, read_meeting
+from tasks.train.gang.words import LAUNCHER, Teller
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore
@@ -37,6 +38,8 @@ _NO_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 def main(order: Path, ranks: int, meeting: Meeting | None) -> int:
     die_with_parent()
+    teller = Teller(1)
+    show_life(teller, LAUNCHER)
     os.environ[PARENT_VARIABLE] = str(os.getpid())
     os.environ.update(_LOOPBACK | _NO_STORE)
     if meeting is not None:
@@ -73,11 +76,12 @@ def main(order: Path, ranks: int, meeting: Meeting | None) -> int:
             local_addr=f"{meeting.number:05d}",  # machines are numbered in the order of these
         )
     command, *arguments = command_of(_RANK, str(order))
+    if meeting is None:  # else they begin once all machines are there, and say so
+        teller.say("ranks", ranks=ranks)
     try:
         elastic_launch(config, command)(*arguments)
     except ChildFailedError as error:
-        exits = {str(rank): failure.exitcode for rank, failure in error.failures.items()}
-        os.write(1, json.dumps({"word": "exits", "exits": exits}).encode() + b"\n")
+        teller.say("exits", exits={str(rank): it.exitcode for rank, it in error.failures.items()})
         return 1
     finally:
         del store
