@@ -25,8 +25,8 @@ _PART = "part"
 class ShardWriter(Beside):
     """Writes checkpoints of one rank's state. Every rank has to make one, and to use it alike."""
 
-    def __init__(self, state: ShardedState, timeout: timedelta, each: int) -> None:
-        """each: how many ranks are on one machine."""
+    def __init__(self, state: ShardedState, timeout: timedelta, each: int | None = None) -> None:
+        """each: how many ranks are on one machine; None: all."""
         super().__init__()
         self._state, self._each = state, each
         self._group = dist.new_group(backend="gloo", timeout=timeout)
