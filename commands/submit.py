@@ -79,6 +79,7 @@ def command(
             _check_devices(config, stay.devices.together, shared=shared)
         room = memory.Room(stay.devices.gpus, need_gpus(stay.devices), shared)
         _check_threads(config)
+    _check_nodes(config, home)
     fresh = None if home.exists else propose(config, None)  # what cannot work makes no home
     if fresh is not None and room is not None:
         memory.check(fresh.plan.jobs, room)
@@ -219,6 +220,19 @@ def _check_devices(config: BaseModel, most: int, shared: bool) -> None:
         if not shared:
             raise ConfigError(sentence)
         say(f"warning: {sentence}", error=True)
+
+
+def _check_nodes(config: BaseModel, home: Home) -> None:
+    """A run over several machines waits for ever where one alone has the state."""
+    from experiments.registry import experiment_for
+
+    for place, nodes in experiment_for(config).of_machine(config, "nodes").items():
+        if nodes > 1 and home.state_in_home:
+            sentence = (
+                f"{place} is {nodes}, and the state lies in this home, where one machine works: it waits until others "
+                "do, which takes servers that they share (docs/several-machines.md)"
+            )
+            say(f"warning: {sentence}", error=True)
 
 
 def _check_threads(config: BaseModel) -> None:

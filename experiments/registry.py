@@ -100,8 +100,8 @@ class Experiment(Protocol[C]):
     def design(self, config: C) -> Design | None:
         """What decides how much the ablation can find; None where its models are not judged, or it trains none."""
 
-    def of_machine(self, config: C, what: Literal["devices", "threads"]) -> Mapping[str, int]:
-        """How many of these jobs want, by the settings that say so."""
+    def of_machine(self, config: C, what: Literal["devices", "threads", "nodes"]) -> Mapping[str, int]:
+        """How many of these jobs want, by the settings that say so; devices of one machine, and how many machines."""
 
     def room_to_fetch(self, config: C, home: Path) -> str | None:
         """Where the plan begins with fetching: how much that takes of the disks, a sentence. Raises ConfigError where

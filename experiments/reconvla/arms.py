@@ -115,19 +115,31 @@ def without_each(config: AblationConfig, name: str) -> Iterator[tuple[Place, Arm
                 yield left_out, less
 
 
-def of_stages(config: AblationConfig, field: Literal["devices", "threads"]) -> dict[str, int]:
-    """A setting of several stages by its place: of the ablation, and of each arm that has its own."""
-    stages = {"devices": ("training", "pretraining"), "threads": ("training", "pretraining", "evaluation")}[
-        field
-    ]
-    found: dict[str, int] = {f"{stage}.{field}": getattr(getattr(config, stage), field) for stage in stages}
+def of_stages(config: AblationConfig, field: Literal["devices", "threads", "nodes"]) -> dict[str, int]:
+    """A setting of several stages by its place: of the ablation, and of each arm that has its own. Devices are those of
+    one machine."""
+    stages = ("training", "pretraining", "evaluation") if field == "threads" else ("training", "pretraining")
+    found = _of_machine(config, stages, field)
+    whole = dict(found)
     for arm in arms_of(config):
-        own: dict[str, int] = {stage: getattr(getattr(arm.config, stage), field) for stage in stages}
+        own = _of_machine(arm.config, stages, field)
         found |= {
-            f"{stage}.{field} of the arm {arm.name}": value
-            for stage, value in own.items()
-            if value != found[f"{stage}.{field}"]
+            f"{place} of the arm {arm.name}": value
+            for place, value in own.items()
+            if value != whole.get(place)
         }
+    return found
+
+
+def _of_machine(config: AblationConfig, stages: Sequence[str], field: str) -> dict[str, int]:
+    found = {}
+    for stage in stages:
+        settings = getattr(config, stage)
+        value: int = getattr(settings, field)
+        if field == "devices" and settings.nodes > 1:
+            found[f"{stage}.devices for each of {settings.nodes} machines"] = value // settings.nodes
+        else:
+            found[f"{stage}.{field}"] = value
     return found
 
 

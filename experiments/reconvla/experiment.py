@@ -52,7 +52,9 @@ class _ReconVLA:
             name=written.name,
         )
 
-    def of_machine(self, config: AblationConfig, what: Literal["devices", "threads"]) -> Mapping[str, int]:
+    def of_machine(
+        self, config: AblationConfig, what: Literal["devices", "threads", "nodes"]
+    ) -> Mapping[str, int]:
         from experiments.reconvla.arms import of_stages
 
         return of_stages(config, what)

@@ -8,10 +8,11 @@ import pytest
 
 import cli
 from commands.checks.trial import Trial
-from commands.submit import _check_devices, _check_threads
+from commands.submit import _check_devices, _check_nodes, _check_threads
 from errors import ConfigError
 from experiments.reconvla.named_config import load_config
 from settings import given
+from settings.home import Home
 from workers.supervisor import Devices
 
 SMOKE = ("submit-ablation", "--preset", "smoke")
@@ -156,3 +157,30 @@ def test_room_is_asked_for_once_and_told_once(
         assert cli.main(words) == 0
         assert len(asked) == times
         assert capsys.readouterr().err.count("9 GB are yet to come") == 1
+
+
+def test_a_run_over_machines_that_share_no_state_is_told_to_wait(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = load_config("smoke", None, ("training.devices=8", "training.nodes=2"))
+    _check_nodes(config, home)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: training.nodes is 2, and the state lies in this home")
+    monkeypatch.setenv("BATON_STATE_URL", "postgresql://there/baton")
+    _check_nodes(config, home)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ConfigError, match=r"training\.devices for each of 2 machines is 4, but"):
+        _check_devices(config, 2, shared=False)
+    _check_devices(config, 4, shared=False)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (("training.devices=3", "training.nodes=2"), r"devices \(3\) is not a multiple of nodes \(2\)"),
+        (("training.devices=2", "training.elastic=true"), "nodes is 1"),
+    ],
+)
+def test_machines_have_as_many_devices_each(said: tuple[str, ...], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        load_config("smoke", None, said)

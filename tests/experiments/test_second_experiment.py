@@ -83,7 +83,7 @@ class TowersExperiment:
     def next_round(self, config: Towers, decisions: Sequence[ArmDecision]) -> Towers:
         raise NotImplementedError
 
-    def of_machine(self, config: Towers, what: Literal["devices", "threads"]) -> Mapping[str, int]:
+    def of_machine(self, config: Towers, what: Literal["devices", "threads", "nodes"]) -> Mapping[str, int]:
         return {"cubes": config.cubes} if what == "devices" else {}
 
     def room_to_fetch(self, config: Towers, home: Path) -> str | None:
