@@ -114,6 +114,7 @@ def main() -> int:
     with ExitStack() as stack:
         old = stack.enter_context(older_tree(options.old))
         new = stack.enter_context(older_tree(options.new)) if options.new else ROOT
+        builds = _builds(old, new)
         for name in wanted:
             pairs = list(pairs_of(groups[name], old, options.pairs, new))
             ratios = {
@@ -123,7 +124,7 @@ def main() -> int:
             for figure, ratio in ratios.items():
                 print(f"{name}, {figure}: {ratio['ratio']} {ratio['interval_95']}", flush=True)
                 worse += [f"{name}, {figure}"] if ratio["interval_95"][1] < _WORSE else []
-            _keep(options.out, name, {"ratios": ratios, "pairs": pairs, "builds": _builds(old, new)})
+            _keep(options.out, name, {"ratios": ratios, "pairs": pairs, "builds": builds})
     print(f"worse: {'; '.join(worse) or 'none'}")
     return 1 if worse else 0
 

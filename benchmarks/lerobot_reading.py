@@ -30,6 +30,7 @@ from typing import Any
 
 from benchmarks.builds import DATA, ROOT, ratio_of
 from benchmarks.machine import describe
+from calvin.lerobot_format.plain_png import unpacker
 
 _RESULT = Path(__file__).parent / "results" / "lerobot_reading.json"
 FORMS = {"png": ("--lossless", "--float32"), "film": ()}
@@ -182,8 +183,11 @@ def _compared(options: argparse.Namespace, root: Path) -> dict[str, Any]:
             "frames_of_the_set": about["frames"],
             "lerobot": versions,
         }
-        found["decoders"] = {"ours": "PyAV",
-                             "lerobot": "pyav" if root.name == "film" else "Pillow"}  # fmt: skip
+        is_film = root.name == "film"
+        found["decoders"] = {
+            "ours": "PyAV" if is_film else f"{unpacker.__name__} and PyAV",
+            "lerobot": "pyav" if is_film else "Pillow",
+        }
         for order in ORDERS:
             asked = _asked(lengths, order)
             readers = {"ours": (ours, asked[0]), "lerobot": (theirs, asked[1])}

@@ -14,13 +14,14 @@ from pathlib import Path
 from types import FrameType
 
 from commands.gpus import devices_of
+from commands.preloaded import Preloaded
 from commands.session_options import SessionOptions, broker_from_environment
 from commands.stopping import caught
 from db import garbage, missing, standings
 from db.engine import Database
 from db.silence import Hearing
 from db.soundness import need_sound_state
-from db.states import QUEUED, RUNNING
+from db.states import FINAL, QUEUED, RUNNING
 from db.store import ArtifactStore
 from errors import BatonError, StateDamaged, Stopped
 from settings.clock import steady
@@ -49,6 +50,9 @@ _DAMAGE_CHECK_SECONDS = 10.0
 
 #: Kept free before the moment that a notice names, to end in order; and what is tried even when there is no time.
 _MACHINE_SECONDS, _LEAST_SECONDS = 3.0, 1.0
+
+#: What prints a report: its figures and statistics take seconds to import.
+_REPORT = "commands.show"
 
 #: Services that a session starts are open to its own machine only.
 SERVICE_ADDRESS = "127.0.0.1"
@@ -215,6 +219,7 @@ def _watch(
     hand_over = queue_settings().hand_over_seconds
     next_build_check = time.monotonic() + _BUILD_CHECK_SECONDS
     next_damage_check, restarts = time.monotonic(), supervisor.restarts
+    report = Preloaded(_REPORT)
     while True:
         home.root.stat()  # raises where it was moved, before anything is made anew in its place
         supervisor.check()
@@ -233,7 +238,15 @@ def _watch(
         if until_done:
             unfinished = standings.open_ablations(database)
             if not unfinished:
+                report.wait()
                 return "done"
+            if (
+                sum(
+                    count for entry in unfinished for state, count in entry.jobs.items() if state not in FINAL
+                )
+                <= 1
+            ):
+                report.begin()  # beside the last job a core has nothing to do
             idle = not any(entry.jobs[QUEUED] or entry.jobs[RUNNING] for entry in unfinished)
             if idle and time.monotonic() >= next_build_check:
                 # Another build may have submitted into this home meanwhile; nobody here would ever do that.

@@ -20,6 +20,7 @@ from errors import ConfigError, OtherBuild, Overtaken, Stopped
 from settings import given
 from settings.streams import say
 from settings.typed import typed
+from settings.uncollected import uncollected
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -52,14 +53,15 @@ def command(
     session: SessionOptions,
 ) -> int:
     """Plan an ablation and run it to the end. The same command again continues it."""
-    from commands import memory
-    from commands.gpus import need_gpus
-    from commands.hub_room import told_room
-    from commands.run import plan_session, run_home
-    from db import code, standings
-    from db.migrate import open_state
-    from experiments.proposal import propose
-    from settings.elsewhere import elsewhere
+    with uncollected():
+        from commands import memory
+        from commands.gpus import need_gpus
+        from commands.hub_room import told_room
+        from commands.run import plan_session, run_home
+        from db import code, standings
+        from db.migrate import open_state
+        from experiments.proposal import propose
+        from settings.elsewhere import elsewhere
 
     home = resolve_home(context, home_path)
     config = configuration.load()

@@ -14,6 +14,7 @@ from commands.session_options import allow_code_option, need_broker
 from errors import InvalidInput
 from settings.shown import shown
 from settings.suggestions import did_you_mean
+from settings.uncollected import uncollected
 
 
 @click.command("worker")
@@ -34,12 +35,13 @@ def command(
     session: int | None,
 ) -> None:
     """Run one worker process, pinned to the device in BATON_DEVICE and CUDA_VISIBLE_DEVICES."""
-    from commands.gpus import need_own_gpus
-    from db import code
-    from db.migrate import open_state
-    from settings.parent import die_with_parent
-    from tasks.devices import pin
-    from workers.processes import worker_main
+    with uncollected():
+        from commands.gpus import need_own_gpus
+        from db import code
+        from db.migrate import open_state
+        from settings.parent import die_with_parent
+        from tasks.devices import pin
+        from workers.processes import worker_main
 
     taken = _resources(resources)
     die_with_parent()  # asking torch takes seconds

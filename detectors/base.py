@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from errors import InvalidInput
+
+if TYPE_CHECKING:  # schedulers and windows have no pictures, and numpy is a fifth of what they would import
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: From this score on a box is more likely right than wrong.
 TRUSTED = 0.5
@@ -216,7 +217,7 @@ def check_frames(
     shape = getattr(images, "shape", None)
     if shape is None or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
         raise InvalidInput(f"images must be (N, H, W, 3) RGB, not {shape} (grey and RGBA are not accepted)")
-    if images.dtype != np.uint8:
+    if images.dtype != "uint8":
         raise InvalidInput(f"images must be uint8, not {images.dtype}")
     counts = {"targets": len(targets)}
     if context is not None and context.boxes is not None:
@@ -234,7 +235,7 @@ def blank_frames(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """(N,) True where all pixels of a frame of (N, H, W, 3) are equal: a dead camera, not a scene."""
     first = images[:, :1, :1]
     # A few pixels of a scene are never all of one colour, and settle it at once.
-    blank = (images[:, ::16, ::16] == first).all(axis=(1, 2, 3))
-    for frame in np.flatnonzero(blank):
+    blank: NDArray[np.bool_] = (images[:, ::16, ::16] == first).all(axis=(1, 2, 3))
+    for frame in blank.nonzero()[0]:
         blank[frame] = (images[frame] == first[frame]).all()
-    return np.asarray(blank)
+    return blank

@@ -7,7 +7,6 @@ from math import sqrt
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from reports.level import ALPHA
 from reports.methods import Interval
@@ -27,6 +26,8 @@ def grouped_share_interval(hits: Sequence[int], counts: Sequence[int]) -> Interv
     rest = hit - share * count
     groups = len(pairs)
     if float(np.abs(rest).max()) < 1e-9:
+        from statsmodels.stats.proportion import proportion_confint  # on use, as it loads pandas
+
         low, high = proportion_confint(share * groups, groups, alpha=ALPHA, method="wilson")
         return float(low), float(high)
     error = sqrt(groups / (groups - 1) * float((rest**2).sum())) / float(count.sum())

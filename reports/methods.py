@@ -16,8 +16,6 @@ from statistics import fmean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from reports.level import ALPHA
 
@@ -65,6 +63,8 @@ def welch_tests(a: NDArray[np.float64], b: NDArray[np.float64]) -> WelchTests:
     """Welch's t and 95 % interval of b minus a, for each column; a, b: (trained models of the arm, comparisons)."""
     if min(len(a), len(b)) < 2:
         return WelchTests(*(np.full(a.shape[1], np.nan) for _ in range(4)))
+    from scipy import stats  # on use: plans take the rules of looks, and it takes longer than planning
+
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", RuntimeWarning
@@ -107,6 +107,8 @@ def paired(a: Mapping[int, float], b: Mapping[int, float]) -> MethodDifference |
         return MethodDifference(delta, None, None, None, seeds, ONE_SEED)
     if not _varies(differences):
         return MethodDifference(delta, None, None, None, seeds, NO_SPREAD)
+    from scipy import stats
+
     test = stats.ttest_rel(second, first)
     bounds = test.confidence_interval(1 - ALPHA)
     interval = float(bounds.low), float(bounds.high)
@@ -124,7 +126,11 @@ def holm_decisions(p_values: Sequence[float | None], alpha: float = ALPHA) -> li
     None for those without p; they count in no correction, as nothing was tested.
     """
     tested = [p for p in p_values if p is not None]
-    rejected = iter(multipletests(tested, alpha=alpha, method="holm")[0] if tested else ())
+    if not tested:
+        return [None] * len(p_values)
+    from statsmodels.stats.multitest import multipletests  # on use, as scipy.stats above
+
+    rejected = iter(multipletests(tested, alpha=alpha, method="holm")[0])
     return [None if p is None else bool(next(rejected)) for p in p_values]
 
 

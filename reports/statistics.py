@@ -15,7 +15,6 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from errors import InvalidInput
 from reports.methods import Interval
@@ -75,6 +74,10 @@ def success_intervals(results: NDArray[np.int64], ceiling: int) -> list[Interval
     Agresti and Coull (1998): Wilson's with its middle, and no narrower. Wilson's holds a rate of one in a thousand in
     88 % of cases only, where one success is all there is.
     """
+    from statsmodels.stats.proportion import (
+        proportion_confint,  # a plan takes this module and never asks for them
+    )
+
     intervals = []
     for k in range(1, ceiling + 1):
         low, high = proportion_confint(

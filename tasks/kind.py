@@ -16,6 +16,7 @@ from settings.arithmetic import THREADS
 from settings.json_values import Json, JsonObject
 from settings.shown import shown
 from settings.typed_json import from_json, to_json
+from settings.uncollected import uncollected
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -191,9 +192,9 @@ class Kind(Generic[S, R]):
     def load_body(self) -> Callable[[TaskContext[S]], Finished[R] | Yielded]:
         """Import and return the function."""
         module, _, function = self.body.partition(":")
-        body: Callable[[TaskContext[S]], Finished[R] | Yielded] = getattr(
-            importlib.import_module(module), function
-        )
+        with uncollected():  # torch and transformers make a million objects, which all stay
+            loaded = importlib.import_module(module)
+        body: Callable[[TaskContext[S]], Finished[R] | Yielded] = getattr(loaded, function)
         return body
 
     def spec_class(self, values: JsonObject) -> type[S]:

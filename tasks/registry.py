@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import cast
 
 from errors import BatonError
@@ -162,4 +161,4 @@ def import_bodies(resource: str) -> None:
     """Import the modules of all kinds that run on `resource`, so that the next job need not wait for it."""
     for kind in KINDS.values():
         if kind.resource == resource:
-            importlib.import_module(kind.body.partition(":")[0])
+            kind.load_body()

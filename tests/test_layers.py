@@ -55,6 +55,7 @@ OWNERS = {
     "huggingface_hub": {"hub", "detectors", "commands"},
     "pyarrow": {"calvin"},
     "av": {"calvin"},
+    "isal": {"calvin"},
     "pybullet": {"simulators"},
     "cv2": {"models", "detectors", "simulators", "calvin", "reports", "tasks"},
     "torch": {"models", "detectors", "policies", "tasks", "commands"},  # doctor names its build

@@ -81,7 +81,7 @@ DIRECT = {
     "tasks/evaluate/videos.py::_encode": ASIDE,
     "tasks/train/gang/attempt.py::_resumed": SCRATCH,
     "workers/audit_process.py::_start": LOG,
-    "workers/broker.py::start_private": LOG,
+    "workers/broker.py::begin_private": LOG,
     "views/event_files.py::__init__": LOCK,
     "views/event_files.py::_writer": "TensorBoard's stream: appended to, written anew from the rows by each process",
     "workers/pulse.py::_touch": "an empty file: a full disk would refuse bytes",

@@ -85,6 +85,13 @@ def private_url(home: Home) -> str:
 
 def start_private(home: Home, log: Path) -> PrivateRedis:
     """Start the home's Redis and wait until it answers. Raises EnvironmentLacks with its last words."""
+    server = begin_private(home, log)
+    await_private(server, log)
+    return server
+
+
+def begin_private(home: Home, log: Path) -> PrivateRedis:
+    """Start the home's Redis, which answers in a moment. Raises EnvironmentLacks where there is none."""
     server = find_server()
     url = private_url(home)
     place = _socket(home)
@@ -116,18 +123,24 @@ def start_private(home: Home, log: Path) -> PrivateRedis:
     assert process.stdin is not None
     process.stdin.write(config.encode())
     process.stdin.close()
+    return PrivateRedis(url, process)
+
+
+def await_private(server: PrivateRedis, log: Path) -> None:
+    """Wait until it answers. Raises EnvironmentLacks with its last words."""
+    process = server.process
     give_up = time.monotonic() + _START_SECONDS
     while time.monotonic() < give_up and process.poll() is None:
         try:
-            with connect(url) as client:
+            with connect(server.url) as client:
                 client.ping()
-            return PrivateRedis(url, process)
+            return
         except redis.RedisError:
             time.sleep(0.02)
     process.kill()
     process.wait()
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-    raise EnvironmentLacks(f"{server} did not start: {last[0] if last else 'no output'} (see {log})")
+    raise EnvironmentLacks(f"{find_server()} did not start: {last[0] if last else 'no output'} (see {log})")
 
 
 def ask(url: str) -> None:

@@ -116,9 +116,11 @@ class Supervisor:
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(mode=0o700)
         forget_troubles(self._home)
+        server = None
         try:
             if self._private:
-                self._add(BROKER, self._start_redis)
+                server = broker.begin_private(self._home, self._redis_log)
+                self._children.append(Child(BROKER, self._start_redis, server.process))
                 self._take_back_bells()
             self._add("scheduler", lambda: self._spawn("scheduler", ["scheduler"], {}))
             for name, arguments, environment in self._workers():
@@ -126,6 +128,8 @@ class Supervisor:
                 self._add(name, self._spawner(name, arguments, environment, flag), flag)
             for name, port in self._services.items():
                 self._add(name, self._spawner(name, [name, "--port", str(port)], {}))
+            if server is not None:  # asked only now: the others import for a second before they need it
+                broker.await_private(server, self._redis_log)
             self._watch = BrokerWatch(self.broker_url)
         except BaseException:
             self.kill()
@@ -260,7 +264,11 @@ class Supervisor:
             )
 
     def _start_redis(self) -> subprocess.Popen[bytes]:
-        return broker.start_private(self._home, self._home.logs / "redis.log").process
+        return broker.start_private(self._home, self._redis_log).process
+
+    @property
+    def _redis_log(self) -> Path:
+        return self._home.logs / "redis.log"
 
     def _take_back_bells(self) -> None:
         """A broker of our own that just began holds none, and nobody else has one while the state is this home's:

@@ -20,8 +20,9 @@ def question_of(recipe: Recipe, index: Index, row: int) -> Question:
     return Question(index.images[row], prompt, crop)
 
 
-def sample_of(recipe: Recipe, index: Index, row: int) -> Sample:
-    """Row `row` as a training sample of the arm that `recipe` belongs to."""
+def sample_of(recipe: Recipe, index: Index, row: int, *, reconstructed: bool = True) -> Sample:
+    """Row `row` as a training sample of the arm that `recipe` belongs to. reconstructed: with the picture that the arm
+    reconstructs, which takes as long to make as the one it sees."""
     item, crop = index.items[row], _crop(recipe, index, row)
     example = recipe.prompts.example(
         item["instruction"],
@@ -31,9 +32,11 @@ def sample_of(recipe: Recipe, index: Index, row: int) -> Sample:
         box=box_values(item["gaze"]["box"], STATIC_FRAME) if recipe.config.grounding == "box" else None,
     )
     target, weight = None, 1.0
-    if recipe.config.denoiser is not None and recipe.reconstructs == "image":
+    if recipe.config.denoiser is None or not reconstructed:
+        pass
+    elif recipe.reconstructs == "image":
         target = index.images[row]
-    elif recipe.config.denoiser is not None:
+    else:
         target, weight = index.targets[row], float(item["gaze"].get("weight", 1.0))
     return Sample(example.input_ids, example.labels, index.images[row], target, weight, crop)
 

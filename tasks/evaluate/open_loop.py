@@ -105,7 +105,8 @@ def action_losses(model: ReconVLA, recipe: Recipe, index: Index, rows: Sequence[
     device = next(model.parameters()).device
     losses = []
     for row in rows:
-        batch = collate([sample_of(recipe, index, row)], recipe.config, recipe.pad_id).to(device)
+        sample = sample_of(recipe, index, row, reconstructed=False)
+        batch = collate([sample], recipe.config, recipe.pad_id).to(device)
         hidden = model.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)
         loss = model.action_loss(hidden, batch.labels)
         check_finite(model, loss, f"action loss of held-out row {row}")

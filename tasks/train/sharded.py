@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ from models.weight_files import WeightFiles
 from tasks.specs import TrainingSpec
 from tasks.train.batches import Counted, Part
 from tasks.train.optimizer import learning_rate_at, load_optimizer, make_optimizer, optimizer_state
+from tasks.train.sharded_update import clip, update
 
 #: Beginnings of names in a checkpoint.
 _WEIGHTS, _OPTIMIZER = "weights/", "optimizer/"
@@ -46,10 +48,14 @@ class ShareOfLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: Batch, draws: Draws | None, part: Part) -> tuple[Tensor, Tensor, Tensor]:
-        """(total, action, reconstruction), scalars; the last is 0 without a denoiser or a trusted region."""
+    def forward(
+        self, batch: Batch, draws: Draws | None, shares: Callable[[], Part]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(total, action, reconstruction), scalars; the last is 0 without a denoiser or a trusted region. shares: asked
+        only where they are needed, as they come from all ranks."""
         model = self.model
         hidden = model.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)
+        part = shares()
         action = model.action_loss(hidden, batch.labels) * part.label_share
         denoiser = model.config.denoiser
         if denoiser is None or draws is None:
@@ -180,52 +186,71 @@ def sharded_step(
     micro-batch; it takes the model's size in memory, in the type of products. Raises TrainingDiverged for NaN or
     infinity, on all ranks.
     """
-    labels, targets = _of_all_ranks(own)
+    of_all = _OfAllRanks(own)
     sums = torch.zeros(4, dtype=torch.float64, device=state.device)
     sums[3] = state.word
     state.optimizer.zero_grad(set_to_none=True)
     for turn, counted in enumerate(own, 1):
-        part = counted.share(labels, targets)
         _keep(state.units, keep_gathered, last=turn == len(own))
-        batch = part.batch.to(state.device)
-        draws = None if part.draws is None else part.draws.to(state.device)
+        batch = counted.batch.to(state.device)
+        draws = None if counted.draws is None else counted.draws.to(state.device)
         with autocast(settings.precision, state.device):
-            losses = state.loss(batch, draws, part)
+            losses = state.loss(batch, draws, partial(of_all.share, counted))
         losses[0].backward()
         sums[:3] += torch.stack([loss.detach().double() for loss in losses])
-    dist.all_reduce(sums, group=state.mesh.get_group())
+    group = state.mesh.get_group()
+    # Both sums are under way together: each would wait for the other ranks by itself.
+    adding = _sum_over_ranks(sums, group)
+    norm = clip(state.model.trained_parameters(), settings.gradient_clip, group)
+    adding.wait()
     *totals, word = sums.tolist()
     state.word = int(word)
     values = dict(zip(("total", "action", "reconstruction"), totals, strict=True))
-    if state.model.config.denoiser is None or not targets:
+    if state.model.config.denoiser is None or not of_all.targets:
         del values["reconstruction"]
     for name, total in values.items():
         if not math.isfinite(total):
             raise TrainingDiverged(
                 f"the {name} loss is {total} at step {state.step}; the last checkpoint is kept"
             )
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate_at(
+    for trained in state.optimizer.param_groups:
+        trained["lr"] = learning_rate_at(
             state.step, settings.steps, settings.learning_rate, settings.warmup_fraction
         )
-    norm = nn.utils.clip_grad_norm_(state.model.trained_parameters(), settings.gradient_clip, foreach=False)
-    size = (norm.full_tensor() if isinstance(norm, DTensor) else norm).item()
-    if not math.isfinite(size):
+    if not math.isfinite(size := norm.item()):
         raise TrainingDiverged(
             f"the gradient's norm is {size} at step {state.step}; the last checkpoint is kept"
         )
     before_update()
-    state.optimizer.step()
+    update(state.optimizer)
     state.step += 1
     return values
 
 
-def _of_all_ranks(own: Sequence[Counted]) -> tuple[int, int]:
-    """Labels and reconstruction targets of the global batch."""
-    counts = torch.tensor([sum(part.labels for part in own), sum(part.targets for part in own)])
-    dist.all_reduce(counts)  # in host memory, by gloo: no device is waited for
-    labels, targets = counts.tolist()
-    return labels, targets
+class _OfAllRanks:
+    """How many labels and reconstruction targets the global batch has; known some time after each rank told its own."""
+
+    def __init__(self, own: Sequence[Counted]) -> None:
+        self._counts = torch.tensor([sum(part.labels for part in own), sum(part.targets for part in own)])
+        # In host memory, by gloo: no device is waited for.
+        self._adding = _sum_over_ranks(self._counts)
+
+    def share(self, counted: Counted) -> Part:
+        self._adding.wait()
+        labels, targets = self._counts.tolist()
+        return counted.share(labels, targets)
+
+    @property
+    def targets(self) -> int:
+        self._adding.wait()
+        return int(self._counts[1])
+
+
+def _sum_over_ranks(tensor: Tensor, group: dist.ProcessGroup | None = None) -> dist.Work:
+    """Begins to add it up in place; it is the sum when what is returned was waited for."""
+    adding = dist.all_reduce(tensor, group=group, async_op=True)
+    assert adding is not None
+    return adding
 
 
 def _keep(units: Sequence[FSDPModule], keep_gathered: bool, *, last: bool) -> None:

@@ -102,7 +102,7 @@ def main() -> int:
     parser.add_argument("--only", type=int, default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    revisions()  # Alembic reads its scripts once a process
+    revisions()  # read once a process
     moments.install()
     gc.freeze()  # collections in the children would copy all pages of this process
     parts = {}

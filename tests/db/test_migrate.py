@@ -5,25 +5,54 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+import subprocess
+import sys
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from db import jobs
 from db.engine import Database
-from db.migrate import open_state, upgrade
+from db.migrate import MIGRATIONS, open_state, revisions, upgrade
 from db.schema import Base
 from db.standings import standing
 from errors import EnvironmentLacks
 from settings.home import Home
-from tests.support import NOW, ON_SQLITE, planned, states, submit
+from tests.support import NOW, ON_SQLITE, REPOSITORY, planned, states, submit
 
 
 def test_the_migrations_give_the_schema_of_the_code(database: Database) -> None:
     with database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_versions_are_those_that_alembic_finds() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    assert revisions() == (scripts.get_current_head(), known)
+
+
+def test_a_state_of_this_version_is_opened_without_alembic(database: Database, home: Home) -> None:
+    """Every worker does, before it can begin."""
+    code = (
+        "import sys; from pathlib import Path; import workers.processes; from settings.home import Home\n"
+        "from db.migrate import open_state; open_state(Home(Path(sys.argv[1]))).close()\n"
+        "print(sorted({'alembic', 'mako', 'numpy', 'scipy', 'torch'} & sys.modules.keys()))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(home.root)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.strip() == "[]"
 
 
 @ON_SQLITE

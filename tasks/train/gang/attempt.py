@@ -29,7 +29,7 @@ from tasks.train.state import WEIGHTS, forget
 
 #: How long to wait for a line before should_stop is asked and ranks are looked after.
 _LOOK_SECONDS = 0.05
-#: Until a rank has said its first word: torch is imported by all of them at once, from a cold disk.
+#: Until the ranks have met: torch is imported by all of them at once, from a cold disk.
 _STARTING_SECONDS = 600.0
 #: After a rank told an error, or its work was done, for the others to tell theirs and go.
 _LAST_WORDS_SECONDS = 10.0
@@ -163,6 +163,8 @@ class _Attempt:
             self._points += line.points
         elif word == "note":
             self._notes.append(line.note)
+        elif word == "ranks":
+            self._watch.ranks(line.whole("ranks"))
         elif word == "alive":
             self._watch.alive(line.whole("rank"))
         elif word == "saving":

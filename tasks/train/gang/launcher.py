@@ -9,13 +9,14 @@ asks.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 
 from settings.own_module import command_of
 from settings.parent import PARENT_VARIABLE, die_with_parent
+from tasks.train.gang.life import show_life
+from tasks.train.gang.words import LAUNCHER, Teller
 
 _RANK = "tasks.train.gang.rank"
 #: Ranks of one machine talk over its loopback device, whatever its name resolves to.
@@ -27,6 +28,8 @@ _NO_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 def main(order: Path, ranks: int) -> int:
     die_with_parent()
+    teller = Teller(1)
+    show_life(teller, LAUNCHER)
     os.environ[PARENT_VARIABLE] = str(os.getpid())
     os.environ.update(_LOOPBACK | _NO_STORE)
     # On import, torch takes seconds; whoever is gone by then has taken this process along.
@@ -48,11 +51,11 @@ def main(order: Path, ranks: int) -> int:
         logs_specs=DefaultLogsSpecs(log_dir=str(order.parent)),
     )
     command, *arguments = command_of(_RANK, str(order))
+    teller.say("ranks", ranks=ranks)
     try:
         elastic_launch(config, command)(*arguments)
     except ChildFailedError as error:
-        exits = {str(rank): failure.exitcode for rank, failure in error.failures.items()}
-        os.write(1, json.dumps({"word": "exits", "exits": exits}).encode() + b"\n")
+        teller.say("exits", exits={str(rank): it.exitcode for rank, it in error.failures.items()})
         return 1
     return 0
 

@@ -9,17 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
-import time
-from contextlib import suppress
 from pathlib import Path
 
 from settings.parent import die_with_parent
+from tasks.train.gang.life import show_life
 from tasks.train.gang.words import CHECKPOINT, GO_ON, STOP, Teller
 
 _ASKED = {b"c": CHECKPOINT, b"s": STOP}
-#: Between two signs of life.
-_ALIVE_SECONDS = 1.0
 
 
 class Asked:
@@ -38,24 +34,16 @@ class Asked:
         return max((_ASKED.get(bytes([letter]), GO_ON) for letter in letters), default=GO_ON)
 
 
-def _tell_alive(teller: Teller, rank: int) -> None:
-    """As long as this process runs: one that is stopped, or hangs as a whole, is silent."""
-    with suppress(OSError):  # nobody listens any more
-        while True:
-            teller.say("alive", rank=rank)
-            time.sleep(_ALIVE_SECONDS)
-
-
 def main(order: Path) -> int:
     die_with_parent()
     rank = int(os.environ["RANK"])
     teller = Teller(os.dup(1))
     os.dup2(2, 1)
+    show_life(teller, rank)
     logging.basicConfig(format=f"rank {rank}: %(message)s")
     try:
         from tasks.train.gang.work import work  # torch, and all that is trained
 
-        threading.Thread(target=_tell_alive, args=(teller, rank), name="alive", daemon=True).start()
         work(order, teller, Asked(0) if rank == 0 else None)
     except BaseException as error:
         logging.getLogger("baton.train").exception("rank %d failed", rank)

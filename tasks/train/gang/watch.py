@@ -1,9 +1,9 @@
 """Whether ranks stand still: no step for much longer than steps take, or no sign of life. Nothing here reads a clock.
 
 A rank that is frozen (a stopped process, a device that hangs, a lost driver) keeps all others waiting, and each of them
-looks alive. Loading, checkpoints and measuring are no steps and have bounds of their own, which the ranks tell with the
-stage; a process that is stopped is silent in any of them, and known much sooner. Time counts only as often as somebody
-looked: where the attempt itself was stopped, or the whole machine, the ranks had no time either.
+looks alive. The start, loading, checkpoints and measuring are no steps and have bounds of their own, which the ranks
+tell with the stage; a process that is stopped is silent in any of them, and known much sooner. Time counts only as
+often as somebody looked: where the attempt itself was stopped, or the whole machine, the ranks had no time either.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-from tasks.train.gang.words import LOADING, STEPPING
+from tasks.train.gang.words import LAUNCHER, LOADING, STARTING, STEPPING
 
 #: A step may take the larger of these: seconds, and times the median of those before.
 LEAST_SECONDS, TIMES = 20.0, 20.0
-#: Without a sign of life; and while files of a cold disk are mapped, which keeps a process from giving one.
-ALIVE_SECONDS, LOADING_ALIVE_SECONDS = 20.0, 60.0
+#: Without a sign of life; and by stage where files of a cold disk are mapped, which keeps a process from giving one:
+#: those of torch and of a GPU's libraries, and weights.
+ALIVE_SECONDS = 20.0
+STARTING_ALIVE_SECONDS, LOADING_ALIVE_SECONDS = 90.0, 60.0
 #: The most that counts between two looks.
 _LONGEST_LOOK = 2.0
 #: Steps whose median counts.
@@ -29,9 +31,9 @@ class Watch:
     def __init__(self, now: float, bound: float) -> None:
         self._looked = now
         self._silent = 0.0
-        self._stage, self._bound = LOADING, bound
+        self._stage, self._bound = STARTING, bound
         self._steps: deque[float] = deque(maxlen=_REMEMBERED)
-        self._ranks: dict[int, float] = {}
+        self._ranks = {LAUNCHER: 0.0}
         self._saving: float | None = None
         self._saving_bound = 0.0
 
@@ -45,9 +47,14 @@ class Watch:
         self._steps.append(seconds)
         self._silent = 0.0
 
+    def ranks(self, count: int) -> None:
+        """So many are being started; until now it was on what starts them to give signs of life."""
+        self._ranks = dict.fromkeys(range(count), 0.0)
+
     def alive(self, rank: int) -> None:
-        """That rank's process runs."""
-        self._ranks[rank] = 0.0
+        """That rank's process runs, or the launcher's."""
+        if rank in self._ranks:
+            self._ranks[rank] = 0.0
 
     def saving(self, bound: float) -> None:
         """A checkpoint is written beside the steps, in `bound` seconds at most."""
@@ -82,11 +89,12 @@ class Watch:
         return f"ranks stand still: no step for {self._silent:.0f} s{usual}"
 
     def _no_life(self) -> str | None:
-        allowed = LOADING_ALIVE_SECONDS if self._stage == LOADING else ALIVE_SECONDS
-        for rank, silent in sorted(self._ranks.items()):
-            if silent > allowed:
-                return f"rank {rank} stands still while {self._stage}: no sign of life for {silent:.0f} s"
-        return None
+        allowed = {STARTING: STARTING_ALIVE_SECONDS, LOADING: LOADING_ALIVE_SECONDS}
+        silent, rank = max((silent, rank) for rank, silent in self._ranks.items())
+        if silent <= allowed.get(self._stage, ALIVE_SECONDS):
+            return None
+        who = "the launcher of the ranks" if rank == LAUNCHER else f"rank {rank}"
+        return f"{who} stands still while {self._stage}: no sign of life for {silent:.0f} s"
 
     def _no_checkpoint(self) -> str | None:
         if self._saving is None or self._saving <= self._saving_bound:

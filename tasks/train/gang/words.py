@@ -18,8 +18,12 @@ from tasks.context import Note, Point
 #: What the attempt asks for: the most of them is done at the end of a step.
 GO_ON, CHECKPOINT, STOP = 0, 1, 2
 
-#: Stages of a rank. Steps have a bound that follows from those before.
+#: Stages of the ranks: until all have met; then what the first one tells. Steps have a bound that follows from those
+#: before.
+STARTING = "starting"
 LOADING, STEPPING, MEASURING, SAVING, ENDING = "loading", "stepping", "measuring", "saving", "ending"
+#: In place of a rank's number: what starts them.
+LAUNCHER = -1
 
 #: Bytes of a sentence, so that a line is shorter than PIPE_BUF (4096) with everything in it escaped.
 _LONGEST_TEXT = 1500

@@ -120,13 +120,13 @@ class _Work:
         self._folder, self._teller, self._hears = Path(order.folder), teller, hears
         self._inputs = tuple(file.input_file() for file in order.inputs)
         self._recipe = recipe_of(spec.model)
+        self._stage(LOADING)
         self._index = self._opened("index")
         held_out = any(file.role == "validation" for file in self._inputs)
         self._validation = self._opened("validation") if held_out else None
         prepare_memory(self._recipe.config)
         self._stopping = Stopping(self._settings, order.history())
         self._blocked = self._awaited = 0.0  # by a save: between the steps, and in the one under way
-        self._stage(LOADING)
         self._state = self._loaded(mesh, device)
         self._writer = ShardWriter(self._state, _GROUP_TIMEOUT)
         # Ranks gather together. Where a micro-batch did not fit before, nothing is risked.

@@ -48,6 +48,18 @@ def test_the_held_out_loss_is_what_training_minimizes(tmp_path: Path) -> None:
     assert done.result.row()["answer_tokens"] == len(index) * 35 >= done.result.row()["outside_tokens"]
 
 
+def test_no_picture_is_made_that_only_training_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reconstructed one: half of what an open loop's pictures would take."""
+    recipe = recipe_of(model_spec(training_spec(1, arm="recon")))
+    files = write_training_index(tmp_path, frames=2)
+    index_files = [input_file("index", "index", name, path) for name, path in files.items()]
+    index = load_index(index_files, recipe.config.vision.image_size)
+    model = ReconVLA(recipe.config, 3).eval()
+    assert sample_of(recipe, index, 0).target is not None
+    monkeypatch.setattr(index, "targets", None)
+    assert len(action_losses(model, recipe, index, range(len(index)))) == 2
+
+
 def test_without_the_losses_of_jpeg_the_error_is_that_of_other_pictures(tmp_path: Path) -> None:
     """A model of the official conventions is trained, and measured on the way, on pictures that have them."""
     files = write_training_index(tmp_path, frames=5)

@@ -9,10 +9,11 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import numpy as np
@@ -33,6 +34,7 @@ from models.tokenizer import build_word_tokenizer
 from models.weight_files import open_file
 from settings.typed_json import from_json
 from tasks.specs import TrainingSpec
+from tasks.train import sharded
 from tasks.train.batches import Counted, count_labels, draws_of
 from tasks.train.gang.saving import ShardWriter
 from tasks.train.sharded import ShardedState, resume, sharded_state, sharded_step
@@ -124,6 +126,9 @@ def _findings(folder: Path, mesh: DeviceMesh) -> Iterator[tuple[str, Any]]:
     yield "again", [losses, _weights_digest(state, folder / "again")]
     state, losses = _run(folder, mesh, "bf16", keep_gathered=True)
     yield "kept", [losses, _weights_digest(state, folder / "kept")]
+    with _by_torch():
+        state, losses = _run(folder, mesh, "bf16")
+    yield "by torch", [losses, _weights_digest(state, folder / "by-torch")]
     yield "held elements", sum(p.to_local().numel() for p in state.model.parameters())
     yield "gathers", [_gathers(state, keep) for keep in (False, True)]
     yield "units", len(state.units)
@@ -172,6 +177,18 @@ def _run(
         for step in range(steps)
     ]
     return state, losses
+
+
+@contextmanager
+def _by_torch() -> Iterator[None]:
+    """Clipping and AdamW as torch has them for DTensors."""
+
+    def clip(parameters: Sequence[torch.nn.Parameter], most: float, _: object) -> torch.Tensor:
+        norm: Any = torch.nn.utils.clip_grad_norm_(parameters, most, foreach=False)
+        return cast(torch.Tensor, norm.full_tensor())
+
+    with mock.patch.multiple(sharded, clip=clip, update=torch.optim.AdamW.step):
+        yield
 
 
 def _beside(state: ShardedState, folder: Path, mesh: DeviceMesh) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def test_equal_topologies_give_equal_bits(found: Sequence[dict[str, Any]]) -> No
     undisturbed = [one["bf16 losses"], one["bf16 digest"]]
     assert one["again"] == two["again"] == undisturbed
     assert one["kept"] == undisturbed, "when parameters are gathered changes nothing"
+    assert one["by torch"] == undisturbed, "clipping and AdamW are torch's own, of the same parts"
     assert one["bf16 digest"] != one["fp32 digest"]
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tasks.train.gang.watch import Watch
-from tasks.train.gang.words import LOADING, MEASURING, SAVING, STEPPING
+from tasks.train.gang.words import LAUNCHER, LOADING, MEASURING, SAVING, STEPPING
 
 
-def silent(watch: Watch, since: float, seconds: float, look: float = 0.5) -> str | None:
-    """What is said after so long without a word, looked at every `look` seconds."""
+def silent(
+    watch: Watch, since: float, seconds: float, look: float = 0.5, alive: Sequence[int] = (LAUNCHER, 0, 1)
+) -> str | None:
+    """What is said after so long without a word but signs of life, looked at every `look` seconds."""
     said = None
     for number in range(1, int(seconds / look) + 1):
+        for rank in alive:
+            watch.alive(rank)
         said = said or watch.look(since + number * look)
     return said
 
 
 def stepping(step: float, steps: int = 5) -> Watch:
     watch = Watch(0.0, 600.0)
+    watch.ranks(2)
     watch.stage(STEPPING, 900.0)
     for _ in range(steps):
         watch.step(step)
@@ -70,13 +77,37 @@ def test_where_nobody_could_look_the_ranks_had_no_time_either() -> None:
 def test_a_rank_without_a_sign_of_life_is_found_whatever_it_does(stage: str, allowed: float) -> None:
     watch = stepping(0.1)
     watch.stage(stage, 3600.0)
-    watch.alive(1)
     said = None
     for number in range(1, int(allowed) + 3):
         watch.alive(0)
         said = said or watch.look(float(number))
         assert (said is None) is (number <= allowed)
     assert str(said).startswith(f"rank 1 stands still while {stage}: no sign of life for {allowed + 1:.0f} s")
+
+
+def test_who_is_frozen_before_its_first_word_is_found() -> None:
+    """First what starts the ranks, then each rank; others are alive, and the start as a whole may take long."""
+    watch, said = Watch(0.0, 600.0), []
+    for number in range(1, 400):
+        if number < 50:
+            watch.alive(LAUNCHER)
+        if number == 50:
+            watch.ranks(3)
+        for rank in (0, 2):
+            watch.alive(rank)
+        said.append(watch.look(float(number)))
+    first = next(number for number, each in enumerate(said, 1) if each is not None)
+    assert (first, said[first - 1]) == (140, "rank 1 stands still while starting: no sign of life for 91 s")
+    launcher = silent(Watch(0.0, 600.0), 0.0, 91.0, alive=())
+    assert str(launcher).startswith("the launcher of the ranks stands still while starting")
+
+
+def test_of_several_the_one_is_named_that_was_silent_longest() -> None:
+    watch = stepping(0.1)
+    watch.stage(SAVING, 3600.0)
+    assert silent(watch, 0.0, 15.0, alive=()) is None
+    watch.alive(0)
+    assert str(silent(watch, 15.0, 8.0, alive=())).startswith("rank 1 stands still")
 
 
 def test_a_checkpoint_beside_the_steps_has_a_bound_and_steps_go_on() -> None:
@@ -86,6 +117,8 @@ def test_a_checkpoint_beside_the_steps_has_a_bound_and_steps_go_on() -> None:
             watch.saving(150.0)
         if number == 90:
             watch.saved()
+        watch.alive(0)
+        watch.alive(1)
         watch.step(0.1)
         said.append(watch.look(float(number)))
     first = next(number for number, each in enumerate(said, 1) if each is not None)
