@@ -156,7 +156,7 @@ class TrainingSpec:
     """One training stage; see `experiments.reconvla.config.Training`.
 
     over: how several `devices` share a batch: as `ranks` of a process group that the model is divided over. Builds
-    before that gave each a copy of it, and their jobs have none, nor have jobs of one device. operations: `few` where a
+    before that gave each a copy of it, and their jobs have none, nor have jobs of one device. operations: `few` where one
     processor computes the losses by `models.short_training`; jobs that were planned before have none.
     """
 
@@ -220,8 +220,7 @@ class TrainSpec(Spec):
             what = "fp16" if training.lora is None else "lora"
             raise ConfigError(f"training with {what} is done on one device")
         over: Literal["ranks"] | None = "ranks" if processes > 1 else None
-        few = training.operations if processes == training.devices else None
-        return replace(self, training=replace(training, devices=processes, over=over, operations=few))
+        return replace(self, training=replace(training, devices=processes, over=over))
 
     @property
     def samples_at_once(self) -> int | None:
