@@ -146,6 +146,10 @@ class RanksLost(BatonError):
     """A rank of a job that trains over several devices died or stands still; the attempt is taken up again."""
 
 
+class NodeUnreachable(BatonError):
+    """Machines that compute one attempt do not reach each other, or one of them is gone."""
+
+
 class ArtifactDamaged(BatonError):
     """The bytes of an artifact do not have the digest its row states, or are gone. `path` is as in its row."""
 

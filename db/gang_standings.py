@@ -29,7 +29,8 @@ class SeatStanding:
 @dataclass(frozen=True, slots=True)
 class GangStanding:
     """`state`: of the job. most: GPUs of the machine that has most; None where a processor takes any number of ranks,
-    or no worker is there."""
+    or no worker is there. nodes: machines that the devices are of; able: machines here that could have their
+    part, where those are several."""
 
     job_id: int
     job: str
@@ -37,6 +38,8 @@ class GangStanding:
     devices: int
     seats: tuple[SeatStanding, ...]
     most: int | None
+    nodes: int = 1
+    able: int = 0
 
 
 def gang_standings(db: Database) -> list[GangStanding]:
@@ -44,7 +47,9 @@ def gang_standings(db: Database) -> list[GangStanding]:
     open_ones = (several_in(READY, QUEUED, RUNNING), ~job.c.held | (job.c.state == RUNNING))
     with db.read() as tx:
         found = tx.execute(
-            select(job.c.id, job.c.label, job.c.state, job.c.devices).where(*open_ones).order_by(job.c.id)
+            select(job.c.id, job.c.label, job.c.state, job.c.devices, job.c.nodes)
+            .where(*open_ones)
+            .order_by(job.c.id)
         ).all()
         if not found:
             return []
@@ -57,8 +62,10 @@ def gang_standings(db: Database) -> list[GangStanding]:
         ).all()
         works = select(job.c.worker_id, job.c.label).where(in_state(RUNNING))
         does = {row.worker_id: row.label for row in tx.execute(works)}
-        living = select(Worker.process_space, Worker.device).where(Worker.state.in_((IDLE, BUSY)))
-        most = _most([(place, device) for place, device in tx.execute(living)])
+        living = select(Worker.process_space, Worker.device, Worker.address)
+        there = tx.execute(living.where(Worker.state.in_((IDLE, BUSY)))).all()
+        most = _most([(row.process_space, row.device) for row in there])
+        reachable = [(row.process_space, row.device) for row in there if row.address is not None]
     return [
         GangStanding(
             row.id,
@@ -77,9 +84,19 @@ def gang_standings(db: Database) -> list[GangStanding]:
                 if seat.job_id == row.id
             ),
             most,
+            row.nodes,
+            0 if row.nodes == 1 else _able(reachable, row.devices // row.nodes),
         )
         for row in found
     ]
+
+
+def _able(workers: list[tuple[str | None, str]], devices: int) -> int:
+    """Machines that have so many devices, or processors where none has a GPU."""
+    gpus: Counter[str | None] = Counter()
+    for place, device in workers:
+        gpus[place] += 0 if device == "cpu" else device.count("+") + 1
+    return sum(count >= devices for count in gpus.values()) if any(gpus.values()) else len(gpus)
 
 
 def _most(workers: list[tuple[str | None, str]]) -> int | None:

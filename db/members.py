@@ -31,6 +31,7 @@ class LivingWorker:
     process_space: str | None
     device: str
     state: str
+    address: str | None = None
 
 
 def open_session(
@@ -103,8 +104,11 @@ def session_end(db: Database, session_id: int | None) -> float | None:
     return steady() + float(row.limit_seconds - row.age_seconds)
 
 
-def join(db: Database, name: str, device: str, session_id: int | None, now: float) -> int:
-    """Register this process as a worker. In a session it takes the place of an earlier one of its name."""
+def join(
+    db: Database, name: str, device: str, session_id: int | None, now: float, address: str | None = None
+) -> int:
+    """Register this process as a worker. In a session it takes the place of an earlier one of its name. address: where
+    it may compute with other machines."""
     with db.write() as tx:
         worker_id: int = tx.execute(
             insert(Worker).returning(Worker.id),
@@ -121,6 +125,7 @@ def join(db: Database, name: str, device: str, session_id: int | None, now: floa
                 "process_space": process_space(),
                 "boot": boot_name(),
                 "steady_at": steady(),
+                "address": address,
             },
         ).scalar_one()
         if session_id is not None:
@@ -141,6 +146,10 @@ def _take_seat(tx: Connection, worker_id: int, session_id: int, name: str) -> No
     kept = found[0].worker_id if found else None
     tx.execute(delete(seats).where(mine, seats.c.worker_id.is_distinct_from(kept)))
     tx.execute(update(seats).where(seats.c.worker_id == kept).values(worker_id=worker_id))
+    # It has not come itself, which counts where each machine starts ranks of its own.
+    gathers = select(job.c.id).where(job.c.nodes > 1, job.c.state == QUEUED)
+    anew = seats.c.worker_id == worker_id, seats.c.job_id.in_(gathers)
+    tx.execute(update(seats).where(*anew).values(visible=None))
 
 
 def leave(db: Database, worker_id: int, now: float) -> None:
@@ -168,7 +177,9 @@ def beat(db: Database, worker_id: int, job_id: int | None, progress: Progress | 
 
 def living(db: Database) -> list[LivingWorker]:
     """By id."""
-    columns = (Worker.id, Worker.name, Worker.process_space, Worker.device, Worker.state)
+    columns = (
+        Worker.id, Worker.name, Worker.process_space, Worker.device, Worker.state, Worker.address,
+    )  # fmt: skip
     with db.read() as tx:
         return read_rows(
             tx, LivingWorker, select(*columns).where(Worker.state.in_((IDLE, BUSY))).order_by(Worker.id)

@@ -56,7 +56,7 @@ class PlannedJob:
     """A job before it has a row. `key` decides identity: an existing job with it is used as it is.
 
     version: of the kind's body, which only builds that have it may run; None where any build may. devices: that it is
-    divided over.
+    divided over. nodes, elastic: as of `db.schema.Job`.
     """
 
     key: str
@@ -71,6 +71,8 @@ class PlannedJob:
     fair: bool = True
     version: int | None = None
     devices: int = 1
+    nodes: int = 1
+    elastic: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,11 @@ def submit_in(
     ids: dict[str, int] = {}
     for keys in in_parts([planned.key for planned in plan.jobs]):
         ids.update(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(keys))).all())
+    for planned in plan.jobs:
+        if planned.nodes > 1:  # few are, and every column of an insert costs each job
+            several = {"nodes": planned.nodes, "elastic": planned.elastic}
+            new_one = job.c.key == planned.key, job.c.id > before
+            tx.execute(update(job).where(*new_one).values(**several))
     # Ids grow (`db.ids`), and nobody else writes meanwhile.
     shared_ids = [job_id for job_id in ids.values() if job_id <= before]
     added = len(ids) - len(shared_ids)

@@ -53,6 +53,8 @@ class Job(Base):
     spec: Mapped[dict[str, object]]
     resource: Mapped[str]  # cpu, accelerator
     devices: Mapped[int] = mapped_column(default=1)  # that it is divided over
+    nodes: Mapped[int] = mapped_column(default=1)  # machines that those are of, as many of each
+    elastic: Mapped[bool] = mapped_column(default=False)  # goes on with fewer machines, where some are lost
     priority: Mapped[int]
     fair: Mapped[bool] = mapped_column(default=True)  # each slice sends it behind those of its priority
     turn: Mapped[int] = mapped_column(default=0)  # its place among those: slices so far, or 0 when not fair
@@ -153,7 +155,8 @@ class Session(Base):
 class Worker(Base):
     """One worker process. `pid` counts in `process_space`, and `pid_started_at` tells it from a later process with the
     same number (`settings.processes`); `host` is for people. `steady_at`: its last heartbeat, as
-    `settings.clock.steady` of the start `boot` tells it."""
+    `settings.clock.steady` of the start `boot` tells it. `address`: where ranks of other machines reach its own; None
+    where it computes with none."""
 
     __tablename__ = "worker"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -172,6 +175,7 @@ class Worker(Base):
     boot: Mapped[str | None]
     steady_at: Mapped[float | None]
     process_space: Mapped[str | None]
+    address: Mapped[str | None]
 
     __table_args__ = (Index(None, "state"),)
 
@@ -179,13 +183,15 @@ class Worker(Base):
 class Seat(Base):
     """A worker that is set aside for one attempt of a job of several devices, the one with `lease_token`: from when its
     bell is rung until it ends, however that is (`db.jobs.gangs.HOLDS`). No statement frees it, so that none can be
-    forgotten. visible: what CUDA calls the worker's devices; None until it came, its device being free."""
+    forgotten. visible: what CUDA calls the worker's devices; None until it came, its device being free. told: what the
+    worker has to say to those of other machines: where they meet, or why its own ranks ended."""
 
     __tablename__ = "seat"
     worker_id: Mapped[int] = mapped_column(ForeignKey("worker.id"), primary_key=True, autoincrement=False)
     job_id: Mapped[int]
     lease_token: Mapped[int]
     visible: Mapped[str | None]
+    told: Mapped[dict[str, object] | None]
 
 
 class Attempt(Base):

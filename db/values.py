@@ -25,9 +25,20 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class Node:
+    """The part of an attempt that one machine computes. worker_id: who starts its ranks. address: where the ranks of
+    others reach them. devices: CUDA's names of the GPUs; empty on processors."""
+
+    worker_id: int
+    address: str
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Claim:
     """A job held by one attempt. The token is what makes the attempt's effects count. devices: CUDA's names of the GPUs
-    of all workers that are set aside for it; empty where it has those of its own worker, or none."""
+    of all workers of its machine that are set aside for it; empty where it has those of its own worker, or none. nodes:
+    all machines of an attempt that several compute, its own first. ranks: of all those; None: as many as planned."""
 
     job_id: int
     attempt_id: int
@@ -43,6 +54,8 @@ class Claim:
     failures: int
     losses: int
     devices: tuple[str, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    ranks: int | None = None
 
 
 @dataclass(frozen=True)

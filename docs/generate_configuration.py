@@ -52,6 +52,9 @@ VARIABLES = {
     "BATON_CALVIN_PYTHON": "the interpreter that imports calvin_env, where nothing else names one",
     "BATON_HUB_CACHE": "where copies of what is on the Hub lie; without it `baton` in the folder of the Hub's own "
     "client (`HF_HOME`). `HF_TOKEN`, `HF_ENDPOINT` and `HF_HUB_OFFLINE` are that client's",
+    "BATON_GANG_ADDRESS": "this machine's IPv4 address in a network that only your machines are in: ranks of a "
+    "training over several machines listen there ([what](model.md#over-several-machines)); without it this machine is "
+    "none of those",
     "BATON_DEVICE": "the device of a `worker` process: `cpu`, or `cuda:0`, which torch must see; without it the GPU "
     "that torch sees, else the processor",
 }

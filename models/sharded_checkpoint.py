@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +25,7 @@ from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
 
 from errors import CheckpointError, EnvironmentLacks
+from models.shard_transfer import receive_files, send_files
 from settings import files
 from settings.documents import parse_json
 from settings.faults import need_fact
@@ -56,11 +59,13 @@ def save_sharded(
     step: int,
     file_bytes: int = FILE_BYTES,
     group: dist.ProcessGroup | None = None,
+    each: int | None = None,
 ) -> str:
-    """Write `tensors`, divided over ranks or equal on all of them, to a new folder that all ranks reach. Returns the
+    """Write `tensors`, divided over ranks or equal on all of them, to a new folder of the first rank. Returns the
     manifest's digest. Every rank has to call it, and all get an error where one has one.
 
-    group: of all ranks, by which they agree; one that nothing else uses where it is called beside other work.
+    group: of all ranks, by which they agree; one that nothing else uses where it is called beside other work. each: how
+    many ranks reach the same files, from the first on: the first rank gets those of others by the network. None: all.
 
     Raises FileExistsError where something is there already, OSError for a machine that fails, CheckpointError for what
     torch refuses, EnvironmentLacks where torch has no such writer; then the folder is not there.
@@ -75,12 +80,18 @@ def save_sharded(
     with ExitStack() as stack:
         place, *_ = together(lambda: stack.enter_context(whole_folder(folder)) if is_first else None, group)
         assert place is not None
+        first_apart = min(each or _ranks(), _ranks())
+        if _rank() >= first_apart:
+            own = folder.with_name(f"{folder.name}-of-rank-{_rank()}")
+            place = stack.enter_context(_folder_for_now(own))
         writer = ShardFiles(place, _file_numbers(tensors, file_bytes))
         together(
             lambda: _by_torch(lambda: dcp.save(dict(tensors), storage_writer=writer, process_group=group)),
             group,
         )
         written = together(lambda: writer.written, group)
+        for rank in range(first_apart, _ranks()):
+            together(partial(_bring, place, rank, written[rank], group), group)
         content = _manifest_bytes(
             tensors, step, {name: each for some in written for name, each in some.items()}
         )
@@ -177,15 +188,37 @@ def _rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def _bring(
+    place: Path, rank: int, written: Mapping[str, tuple[int, str]], group: dist.ProcessGroup | None
+) -> None:
+    """Files of `rank`, which reaches others than the first one does, to that."""
+    if _rank() == rank:
+        send_files(place, written, group)
+    elif _rank() == 0:
+        receive_files(place, rank, written, group)
+
+
+def _ranks() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def _folder_for_now(path: Path) -> Iterator[Path]:
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _share(names: list[str]) -> Iterator[str]:
     """Those of `names` that are this rank's to read."""
-    ranks = dist.get_world_size() if dist.is_initialized() else 1
-    yield from names[_rank() :: ranks]
+    yield from names[_rank() :: _ranks()]
 
 
 def _file_numbers(tensors: Mapping[str, Tensor], file_bytes: int) -> dict[str, int]:
     """Which of a rank's files, from 1 on, each tensor goes to; they fill up one after another."""
-    ranks = dist.get_world_size() if dist.is_initialized() else 1
+    ranks = _ranks()
     numbers, filled, number = {}, 0, 1
     for name in sorted(tensors):
         size = -(-tensors[name].nbytes // ranks)
@@ -200,7 +233,7 @@ def _manifest_bytes(tensors: Mapping[str, Tensor], step: int, held: Mapping[str,
     values = {
         "format": _FORMAT,
         "step": step,
-        "ranks": dist.get_world_size() if dist.is_initialized() else 1,
+        "ranks": _ranks(),
         "tensors": {name: _kind_and_shape(tensor) for name, tensor in tensors.items()},
         "files": held,
     }

@@ -6,12 +6,13 @@ runs and tests with any object that has these methods.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from errors import BatonError
+from settings.json_values import JsonObject
 from tasks.kind import JobResult, Spec
 from tasks.memory import Memory
 from tasks.memory_limits import MemoryLimits
@@ -100,6 +101,79 @@ class Yielded:
     reason: str
 
 
+@dataclass(frozen=True)
+class Node:
+    """A machine that does a part of an attempt. address: where the ranks of others reach its own. devices: as of
+    `TaskContext`."""
+
+    address: str
+    devices: Sequence[str] = ()
+
+
+class Gang(Protocol):
+    """The machines of an attempt that several compute."""
+
+    @property
+    def name(self) -> str:
+        """Of the attempt; no other has it."""
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """This one first."""
+
+    def call(self, told: JsonObject) -> None:
+        """Have the others begin, each with a `ElsewhereContext`. Raises LeaseLost."""
+
+    def words(self) -> Iterator[JsonObject | None]:
+        """What others that do their part no more told of it; None of one that is gone. Asks the state."""
+
+
+class ElsewhereContext(Protocol[S]):
+    """Handed to whatever does another machine's part of an attempt. It holds no lease, and publishes nothing."""
+
+    @property
+    def spec(self) -> S:
+        """The job's parameters, as the attempt has them."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """As of `Gang`."""
+
+    @property
+    def number(self) -> int:
+        """Of this machine among the attempt's, where the first is 0."""
+
+    @property
+    def node(self) -> Node: ...
+
+    @property
+    def told(self) -> JsonObject:
+        """What the first one told."""
+
+    @property
+    def inputs(self) -> Sequence[InputFile]:
+        """As of `TaskContext`."""
+
+    def checkpoint(self, step: int) -> Sequence[InputFile]:
+        """The files that the job published at that step. Raises ArtifactDamaged where one is not there whole."""
+
+    @property
+    def scratch(self) -> Path:
+        """An empty folder."""
+
+    @property
+    def memory(self) -> Memory:
+        """As of `TaskContext`."""
+
+    def is_over(self) -> bool:
+        """Whether the attempt has ended, or nobody can say for longer than its lease. Cheap: the state is asked once in
+        a while."""
+
+    def tell(self, why: JsonObject) -> None:
+        """Why this part ended before the attempt did. Nothing where that is over."""
+
+
 class TaskContext(Protocol[S]):
     """Handed to a body by whoever runs it."""
 
@@ -125,9 +199,13 @@ class TaskContext(Protocol[S]):
         """What earlier attempts found out and this one obeys."""
 
     @property
+    def gang(self) -> Gang | None:
+        """The machines of the attempt; None where it is on one."""
+
+    @property
     def devices(self) -> Sequence[str]:
-        """CUDA's names of the GPUs of all workers that are set aside for the attempt; empty: those that this process
-        sees, or the processor."""
+        """CUDA's names of the GPUs of all workers of this machine that are set aside for the attempt; empty: those
+        that this process sees, or the processor."""
 
     def points(self, beginning: str) -> Sequence[Point]:
         """This job's published points up to `step` whose names begin so, oldest first."""

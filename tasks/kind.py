@@ -21,7 +21,7 @@ from settings.uncollected import uncollected
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from tasks.context import Finished, TaskContext, Yielded
+    from tasks.context import ElsewhereContext, Finished, TaskContext, Yielded
 
 Stored = TypeVar("Stored", bound="_Stored")
 
@@ -32,7 +32,7 @@ Upgrade = Callable[[JsonObject], JsonObject]
 FORMAT = "format"
 
 #: Entries of an attempt's environment that are told to people only: no result depends on these.
-FOR_PEOPLE = frozenset({"device", "baton", "commit", "celery", "os", "cores", "memory_gib", "gpus"})
+FOR_PEOPLE = frozenset({"device", "baton", "commit", "celery", "os", "cores", "memory_gib", "gpus", "nodes"})
 
 
 class _Stored:
@@ -96,6 +96,16 @@ class Spec(_Stored):
         """That it is divided over; their number decides the order of its sums."""
         return 1
 
+    @property
+    def machines(self) -> int:
+        """That the processes are on, as many on each."""
+        return 1
+
+    @property
+    def elastic(self) -> bool:
+        """Whether it goes on with fewer machines where some are lost."""
+        return False
+
     def divided_over(self, processes: int) -> Self:
         """The same work over another number of processes. Raises ConfigError for what is not divided."""
         raise ConfigError("only training is divided over devices")
@@ -148,7 +158,9 @@ R = TypeVar("R", bound=JobResult)
 class Kind(Generic[S, R]):
     """specs, results: several where jobs of the kind come in forms.
 
-    body: `module:function`, imported on use. resource: what it needs, cpu or accelerator. priority: lower first;
+    body: `module:function`, imported on use. elsewhere: of what another machine does for an attempt, as a function of a
+    `tasks.context.ElsewhereContext`; empty where one machine does all. resource: what it needs, cpu or accelerator.
+    priority: lower first;
     finish_first: under that scheduling. version: of the body, part of every job's key; raised when what it makes
     changes for the same input. any_build: it computes nothing and only shows results, so an open job of another version
     may be run. sliced: it yields between slices, and each slice can be done again by itself. makes: the kinds of its
@@ -177,6 +189,7 @@ class Kind(Generic[S, R]):
     changes: Mapping[int, str] = field(default_factory=dict)
     unaudited: str = ""
     decided_by: frozenset[str] | None = None
+    elsewhere: str = ""
 
     @property
     def planned_version(self) -> int | None:
@@ -195,6 +208,12 @@ class Kind(Generic[S, R]):
         with uncollected():  # torch and transformers make a million objects, which all stay
             loaded = importlib.import_module(module)
         body: Callable[[TaskContext[S]], Finished[R] | Yielded] = getattr(loaded, function)
+        return body
+
+    def load_elsewhere(self) -> Callable[[ElsewhereContext[S]], None]:
+        """Import and return the function that does another machine's part."""
+        module, _, function = self.elsewhere.partition(":")
+        body: Callable[[ElsewhereContext[S]], None] = getattr(importlib.import_module(module), function)
         return body
 
     def spec_class(self, values: JsonObject) -> type[S]:

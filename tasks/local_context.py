@@ -26,6 +26,7 @@ class LocalContext(Generic[S]):
         self.step = self.reached = 0
         self.memory_limits = MemoryLimits()
         self.devices: Sequence[str] = ()
+        self.gang: None = None
         self.resume: Sequence[InputFile] = ()
         self.memory: Memory = {}
         self.cache: Path | None = None

@@ -156,8 +156,9 @@ class TrainingSpec:
     """One training stage; see `experiments.reconvla.config.Training`.
 
     over: how several `devices` share a batch: as `ranks` of a process group that the model is divided over. Builds
-    before that gave each a copy of it, and their jobs have none, nor have jobs of one device. operations: `few` where one
-    processor computes the losses by `models.short_training`; jobs that were planned before have none.
+    before that gave each a copy of it, and their jobs have none, nor have jobs of one device. nodes, elastic: where
+    those devices are, and whether fewer do; how many there are decides the sums. operations: `few` where one processor
+    computes the losses by `models.short_training`; jobs that were planned before have none.
     """
 
     steps: Steps
@@ -178,6 +179,8 @@ class TrainingSpec:
     devices: Few
     open_loop: OpenLoopDuring | None = None
     over: Literal["ranks"] | None = None
+    nodes: Aside[Few] = 1
+    elastic: Aside[Flag] = False
     operations: Literal["few"] | None = None
 
     @property
@@ -213,6 +216,14 @@ class TrainSpec(Spec):
     @property
     def processes(self) -> int:
         return self.training.devices
+
+    @property
+    def machines(self) -> int:
+        return self.training.nodes
+
+    @property
+    def elastic(self) -> bool:
+        return self.training.elastic
 
     def divided_over(self, processes: int) -> Self:
         training = self.training

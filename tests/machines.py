@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def can_be_made() -> bool:
@@ -22,7 +22,7 @@ def in_container(command: Sequence[str]) -> list[str]:
 
 def on_machine(command: Sequence[str], name: str, boot_id: Path) -> list[str]:
     """`command` on a machine called `name`, whose start is named by the file `boot_id`; no network but Unix sockets."""
-    made = 'hostname "$0" && mount --bind "$1" ' + _BOOT_ID + ' && shift && exec "$@"'
+    made = 'hostname "$0" && mount --bind "$1" ' + BOOT_ID + ' && shift && exec "$@"'
     return [
         "unshare", "--mount", "--uts", "--net", "--pid", "--fork", "--mount-proc", "--kill-child",
         "sh", "-c", made, name, str(boot_id), *command,

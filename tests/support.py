@@ -35,6 +35,7 @@ FOREIGN_VARIABLES = (
     "BATON_SESSION_DEADLINE",
     "BATON_PARENT_PID",
     "BATON_NOTICE_FILE",
+    "BATON_GANG_ADDRESS",
     "BATON_NOTICE_URL",
     "BATON_DEVICE",
     "BATON_CALVIN_PYTHON",
@@ -70,11 +71,14 @@ def planned(
     role: str = "input",
     fair: bool = True,
     devices: int = 1,
+    nodes: int = 1,
+    elastic: bool = False,
 ) -> PlannedJob:
     """A job labelled by its key; `needs` are keys of other jobs, whose artifacts arrive as `role`."""
     return PlannedJob(
         key, kind, key, dict(spec or {}), resource, priority, target_steps,
-        tuple(Dependency(need, role) for need in needs), tuple(runs), fair, devices=devices,
+        tuple(Dependency(need, role) for need in needs), tuple(runs), fair, devices=devices, nodes=nodes,
+        elastic=elastic,
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ DIRECT = {
     "tasks/probes/reconstruct.py::run": SCRATCH,
     "tasks/evaluate/results_file.py::_open": "a line at a time, each synced, or a device; else by `settings.files`",
     "tasks/evaluate/videos.py::_encode": ASIDE,
-    "tasks/train/gang/attempt.py::_resumed": SCRATCH,
+    "tasks/train/gang/order.py::linked": SCRATCH,
     "workers/audit_process.py::_start": LOG,
     "workers/broker.py::begin_private": LOG,
     "views/event_files.py::__init__": LOCK,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import random
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,31 @@ def keep(place: Path, what: str, found: Mapping[str, Any]) -> None:
     }
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def disturbed(
+    what: str,
+    name: str,
+    kills: int,
+    trial: Callable[[Path, random.Random, int], dict[str, Any]],
+    none_of: Sequence[str],
+) -> int:
+    """A trial that kills at random as a command: its exit code, 1 where an entry of `none_of` is not 0.
+
+    trial: given an empty folder, where chance comes from and how often to kill; gives what it found. kills: unless the
+    command line says otherwise."""
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--json", type=Path, default=RESULTS / f"{name}.json")
+    parser.add_argument("--kills", type=int, default=kills)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"baton-{name}-") as folder:
+        found = trial(Path(folder), random.Random(options.seed), options.kills)
+    found |= {"seed": options.seed, "seconds": round(time.monotonic() - began)}
+    keep(options.json, what, found)
+    print(json.dumps(found, indent=1))
+    return int(any(found[entry] for entry in none_of))
 
 
 def in_memory(module: str, *words: str) -> Any:

@@ -9,13 +9,11 @@ attempt and sockets that listen are counted. Takes half a minute of a core a kil
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -32,7 +30,7 @@ from tests.tasks.train.gang_life import (
     listening,
     sockets,
 )
-from trials import REPOSITORY, RESULTS, keep
+from trials import REPOSITORY, disturbed
 
 WAYS = ("a rank", "all ranks", "a frozen rank", "the launcher", "the attempt")
 #: An attempt that is not disturbed again ends in this time; a machine that is full takes long.
@@ -40,22 +38,14 @@ _LONGEST_SECONDS = 900.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, default=RESULTS / "gang_kills.json")
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    began, chance = time.monotonic(), random.Random(options.seed)
-    with tempfile.TemporaryDirectory(prefix="baton-gang-") as name:
-        place = Path(name)
-        data_in(place / "data")
-        usual = _alone(place / "undisturbed", place / "data")
-        found = _disturbed(place, usual, chance, options.kills)
-    found |= {"seed": options.seed, "seconds": round(time.monotonic() - began)}
-    keep(options.json, __doc__.splitlines()[0], found)
-    print(json.dumps(found, indent=1))
-    wrong = found["other_digests"] or found["left_processes"] or found["left_ports"] or found["steps_lost"]
-    return 1 if wrong else 0
+    wrong = ("other_digests", "left_processes", "left_ports", "steps_lost")
+    return disturbed(__doc__.splitlines()[0], "gang_kills", 100, _trial, wrong)
+
+
+def _trial(place: Path, chance: random.Random, kills: int) -> dict[str, Any]:
+    data_in(place / "data")
+    usual = _alone(place / "undisturbed", place / "data")
+    return _disturbed(place, usual, chance, kills)
 
 
 def _start(folder: Path, data: Path) -> subprocess.Popen[bytes]:

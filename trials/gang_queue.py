@@ -9,14 +9,11 @@ process is left, and nobody is set aside in the end. Takes some minutes and half
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
@@ -30,15 +27,15 @@ from db.migrate import open_state
 from db.states import RUNNING
 from settings.home import Home
 from tests.processes import QUICK, environment, kill_all, of_home
-from trials import REPOSITORY, RESULTS, final_artifacts, keep, rows
+from trials import REPOSITORY, disturbed, final_artifacts, rows
 
 WAYS = ("who holds the lease", "who is set aside", "a rank", "the scheduler", "the session")
 TASKS = "move_slider_right,open_drawer,turn_on_led,push_pink_block_left,lift_pink_block_table"
 ARMS = "baseline,recon,recon_pretrain"
 SETTINGS = (
     "training.devices=2", "training.steps=12", "training.batch_size=4", "training.checkpoint_seconds=0.5",
-    "training.slice_seconds=60", "pretraining.devices=2", "pretraining.steps=6", "pretraining.batch_size=4",
-    "pretraining.slice_seconds=60", "evaluation.sequences=2", "evaluation.max_steps=4",
+    "training.slice_seconds=600", "pretraining.devices=2", "pretraining.steps=6", "pretraining.batch_size=4",
+    "pretraining.slice_seconds=600", "evaluation.sequences=2", "evaluation.max_steps=4",
 )  # fmt: skip
 #: Kills in a row are no fault of a job here: it may have no time for a step between two.
 _QUEUE = QUICK | {"BATON_QUEUE_MAX_LOSSES": "1000", "BATON_QUEUE_MAX_SESSION_LOSSES": "1000"}
@@ -49,24 +46,14 @@ _LONGEST_SECONDS = 3600.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, default=RESULTS / "gang_queue.json")
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    began, chance = time.monotonic(), random.Random(options.seed)
-    with tempfile.TemporaryDirectory(prefix="baton-gang-queue-") as name:
-        place = Path(name)
-        _cli(
-            place, "data", "generate", str(place / "data"), "--demonstrations-per-task", "1", "--tasks", TASKS
-        )
-        expected = _end(_submitted(place / "undisturbed", place), place)
-        found = _disturbed(place, expected, chance, options.kills)
-    found |= {"arms": ARMS.split(","), "seed": options.seed, "seconds": round(time.monotonic() - began)}
-    keep(options.json, __doc__.splitlines()[0], found)
-    print(json.dumps(found, indent=1))
-    wrong = found["other_digests"] or found["other_tables"] or found["left_processes"] or found["left_aside"]
-    return 1 if wrong or found["homes_not_ended"] else 0
+    wrong = ("other_digests", "other_tables", "left_processes", "left_aside", "homes_not_ended")
+    return disturbed(__doc__.splitlines()[0], "gang_queue", 20, _trial, wrong)
+
+
+def _trial(place: Path, chance: random.Random, kills: int) -> dict[str, Any]:
+    _cli(place, "data", "generate", str(place / "data"), "--demonstrations-per-task", "1", "--tasks", TASKS)
+    expected = _end(_submitted(place / "undisturbed", place), place)
+    return _disturbed(place, expected, chance, kills) | {"arms": ARMS.split(",")}
 
 
 def _cli(place: Path, *words: str) -> None:

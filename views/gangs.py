@@ -8,10 +8,12 @@ from typing import Any
 
 from db.gang_standings import GangStanding
 from db.states import RUNNING
+from settings.gang_address import VARIABLE
 
 
 def gang_document(found: Sequence[GangStanding]) -> list[dict[str, Any]]:
-    """As JSON shows them, each with a `sentence`; `fits`: whether some machine here has as many GPUs."""
+    """As JSON shows them, each with a `sentence`; `fits`: whether some machine here has as many GPUs, or as many
+    machines as it wants have their part."""
     return [
         {
             **asdict(gang),
@@ -24,12 +26,16 @@ def gang_document(found: Sequence[GangStanding]) -> list[dict[str, Any]]:
 
 
 def fits(gang: GangStanding) -> bool:
+    if gang.nodes > 1:
+        return gang.able >= gang.nodes
     return gang.most is None or gang.most >= gang.devices
 
 
 def sentence(gang: GangStanding) -> str:
     """`train a on 2 devices: waits for worker-gpu1 (train b)`."""
     about = f"{gang.job} on {gang.devices} devices"
+    if gang.nodes > 1:
+        about += f" of {gang.nodes} machines"
     if gang.state == RUNNING:
         return f"{about}: runs on {', '.join(seat.worker for seat in gang.seats)}"
     missing = [seat for seat in gang.seats if not seat.there]
@@ -38,6 +44,10 @@ def sentence(gang: GangStanding) -> str:
         return f"{about}: waits for {', '.join(told)}"
     if gang.seats:
         return f"{about}: begins on {', '.join(seat.worker for seat in gang.seats)}"
+    if not fits(gang) and gang.nodes > 1:
+        each = gang.devices // gang.nodes
+        part = f"{gang.nodes} machines with {each} {'device' if each == 1 else 'devices'} each and {VARIABLE} set"
+        return f"{about}: waits for {part}; {gang.able or 'none'} {'are' if gang.able > 1 else 'is'} here"
     if not fits(gang):
         return f"{about}: waits for a machine with {gang.devices} GPUs; none here has more than {gang.most}"
     return f"{about}: waits for its turn"

@@ -91,6 +91,7 @@ class AttemptContext(Generic[S]):
         #: Whether its worker is wanted for a job of several devices, and has been for long enough.
         self.is_wanted_elsewhere = False
         self.devices = claim.devices
+        self.gang: task_context.Gang | None = None
         self.step = claim.step
         self.save_seconds: float | None = None
         self._cleanup = cleanup

@@ -187,6 +187,7 @@ def _as_seen(hands: Sequence[LivingWorker]) -> list[Hand]:
             hand.process_space or f"of worker {hand.id}",
             hand.device.count("+") + 1,
             counted=hand.device != "cpu",
+            reachable=hand.address is not None,
         )
         for hand in hands
     ]

@@ -27,6 +27,7 @@ from tasks.registry import AnyKind, kind_named, versions
 from workers import deadlines, retries
 from workers.attempt import AttemptContext, describe, metric_points, notes
 from workers.environment import attempt_environment, release_device_memory
+from workers.gathering import CalledGang, Gatherings
 from workers.heartbeat import Member
 from workers.job_log import job_log
 
@@ -56,6 +57,7 @@ class Executor:
         self._kind_of = kind_of
         self._versions = versions()
         self._memory: Memory = {}
+        self._gatherings = Gatherings(database, store, settings, member, kind_of, self._memory)
         self._state = FixedState()
         self._told: set[tuple[int, str]] = set()
         #: Whether the last attempt left something ready to be rung, whether it failed, and whether it ended in order.
@@ -79,7 +81,8 @@ class Executor:
         if claim is None and gangs.is_called(self._database, job_id, self._member.id):
             claim = self._come(job_id)
             if claim is None:
-                return "set aside, until the other workers of the job have come and it has ended"
+                waits = "set aside, until the other workers of the job have come and it has ended"
+                return self._gatherings.attend(job_id) or waits
         if claim is None:
             return "planned by another build" if builds.is_queued(self._database, job_id) else "already taken"
         logger.debug("%s: attempt %d starts at step %d", claim.label, claim.lease_token, claim.step)
@@ -123,6 +126,8 @@ class Executor:
         try:
             limits = MemoryLimits.of_row(claim.learned)
             spec = limits.told(kind.spec_of(claim.spec))
+            if claim.ranks not in (None, spec.processes):  # machines that were lost are missing
+                spec = spec.divided_over(claim.ranks)
         except InvalidInput as error:
             unreadable = error
         context = AttemptContext(
@@ -136,9 +141,11 @@ class Executor:
             self._member.stop,
             deadlines.slice_end(time.monotonic(), spec.time_slice),
             must_end_at,
-            environment=partial(self._environment, kind, spec),
+            environment=partial(self._environment, kind, spec, max(1, len(claim.nodes))),
             unsaved=self._member.unsaved,
         )
+        if claim.nodes:
+            context.gang = CalledGang(self._database, claim, cleanup)
         try:
             self._member.begin(claim, context)
             if unreadable is not None:
@@ -210,9 +217,11 @@ class Executor:
             self.released = released > 0 or also is not None
         return states.SUCCEEDED
 
-    def _environment(self, kind: AnyKind, spec: Spec) -> dict[str, object]:
+    def _environment(self, kind: AnyKind, spec: Spec, nodes: int) -> dict[str, object]:
         here = attempt_environment(self._member.device, threads_of(spec))
         ranks = {"ranks": spec.processes} if spec.processes > 1 else {}
+        if nodes > 1:
+            ranks["nodes"] = nodes
         return {**here, "body": kind.version, **ranks}
 
     def _environment_if_known(

@@ -12,6 +12,7 @@ from db import jobs, members
 from db.engine import Database
 from db.jobs import Claim, gangs
 from errors import LeaseLost, StateDamaged
+from settings.gang_address import gang_address
 from settings.queue import QueueSettings
 from tasks.kind import Spec
 from workers.attempt import AttemptContext, StopSignal
@@ -30,7 +31,7 @@ class Member:
         self._settings = settings
         self.name = name
         self.device = device
-        self.id = members.join(database, name, device, session_id, time.time())
+        self.id = members.join(database, name, device, session_id, time.time(), gang_address())
         #: When the machine goes away, as `settings.clock.steady` tells it; None: not known.
         self.ends_at = members.session_end(database, session_id)
         self.stop = StopSignal()

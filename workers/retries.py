@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from db import states
-from errors import DiskFull, HubUnreachable, InvalidInput, RanksLost, StateBusy, StateLost, StoreUnreachable
+from errors import (
+    DiskFull,
+    HubUnreachable,
+    InvalidInput,
+    NodeUnreachable,
+    RanksLost,
+    StateBusy,
+    StateLost,
+    StoreUnreachable,
+)
 from settings.faults import FULL, SHORTAGES, UNREADABLE, is_unreadable
 from settings.queue import QueueSettings
 
@@ -99,7 +108,7 @@ def shortage(error: BaseException) -> str | None:
 
 
 def _failed_machine(error: BaseException) -> bool:
-    if isinstance(error, (DiskFull, HubUnreachable, StateBusy, StateLost, StoreUnreachable)):
+    if isinstance(error, (DiskFull, HubUnreachable, NodeUnreachable, StateBusy, StateLost, StoreUnreachable)):
         return True
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _MACHINE_ERRNOS

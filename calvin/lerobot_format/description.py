@@ -92,7 +92,7 @@ def read_description(root: Path) -> Description:
             f"{file}: codebase_version is {shown(version)}; {', '.join(VERSIONS)} are read (lerobot has converters)."
         )
     splits = info.get("splits") or {}
-    if not isinstance(splits, Mapping) or not all(isinstance(value, str) for value in splits.values()):
+    if not isinstance(splits, Mapping):
         raise DatasetError(f"{file}: splits is {shown(splits)}, not names of parts with their episodes.")
     defaults = _DEFAULT_PATHS[version[:2]]
     return Description(
@@ -103,7 +103,7 @@ def read_description(root: Path) -> Description:
         chunk_size=_count(file, {"chunks_size": 1000, **info}, "chunks_size", MOST_FRAMES),
         fps=_fps(file, info.get("fps")),
         robot=cut(str(info.get("robot_type"))),
-        splits={str(name): value for name, value in splits.items()},
+        splits={str(name): part if isinstance(part, str) else shown(part) for name, part in splits.items()},
         features=_features(file, info.get("features")),
         data_path=_pattern(file, info, "data_path", defaults[0]),
         video_path=_pattern(file, info, "video_path", defaults[1]),

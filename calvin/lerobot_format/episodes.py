@@ -104,7 +104,7 @@ def _tasks_of_lines(file: Path) -> dict[int, str]:
 def _tasks_of_table(file: Path) -> dict[int, str]:
     tasks: dict[int, str] = {}
     with open_table(file, _MOST_TASKS) as table:
-        texts = next((name for name in (_PANDAS_INDEX, "task", "tasks") if name in table.names), None)
+        texts = next((name for name in (_PANDAS_INDEX, "task", "tasks") if table.is_text(name)), None)
         if texts is None:
             raise DatasetError(f"{file} has no column with the texts of the tasks.")
         numbers = whole_numbers(table.numbers("task_index", 0), f"{file}: task_index")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,7 +41,8 @@ _KEPT_INDEXES = 64
 @dataclass(frozen=True)
 class FilmIndex:
     """times: stamps of the frames in the order they are shown in, in units of `unit` seconds. keys: for each key
-    frame its number among them, sorted, and the stamp to seek to.
+    frame its number among them, sorted, and the stamp to seek to; one that an edit list hides has the number of the
+    frame behind it.
     """
 
     times: tuple[int, ...]
@@ -193,21 +194,21 @@ def places_in_film(
 @lru_cache(maxsize=_KEPT_INDEXES)
 def _index(path: Path, shape: tuple[int, ...], size: int, changed: int) -> FilmIndex:
     """size, changed: of the file, so that another is looked at anew."""
-    packets: list[tuple[int, int, bool]] = []
+    packets: list[tuple[int, int, bool, bool]] = []
     with _opened(path, shape) as (container, stream):
         with _told(path):
             for packet in container.demux(stream):
-                if packet.size == 0 or packet.is_discard:
+                if packet.size == 0 or (packet.is_discard and not packet.is_keyframe):
                     continue
                 if packet.pts is None or len(packets) >= _MOST_FRAMES:
                     raise DatasetError(f"{path} has frames without a time, or more than {_MOST_FRAMES}.")
                 seek_to = packet.pts if packet.dts is None else packet.dts
-                packets.append((packet.pts, seek_to, packet.is_keyframe))
+                packets.append((packet.pts, seek_to, packet.is_keyframe, bool(packet.is_discard)))
         unit = stream.time_base
         codec, pixels = stream.codec_context.codec.canonical_name, str(stream.pix_fmt)
     packets.sort()
-    times = tuple(time for time, _, _ in packets)
-    keys = tuple((place, seek_to) for place, (_, seek_to, is_key) in enumerate(packets) if is_key)
+    times = tuple(time for time, _, _, is_hidden in packets if not is_hidden)
+    keys = tuple((bisect_left(times, time), seek_to) for time, seek_to, is_key, _ in packets if is_key)
     if not times or not keys or len(set(times)) != len(times) or unit is None:
         raise DatasetError(f"{path} has no frames that can be told apart by their times.")
     return FilmIndex(times, keys, unit, codec, pixels)

@@ -65,7 +65,7 @@ def parted(
     by_count = _known(about, entries)
     if by_count is not None and by_count.validation & trained:  # another set of as many
         by_count = None
-    for found in (_said_by_set(about, entries), by_count):
+    for found in (_said_by_set(about, entries, by_phrase), by_count):
         if found is None:
             continue
         leaked = sorted(by_phrase & found.training)
@@ -151,7 +151,7 @@ def sampled_frames(length: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, length - 1, min(SAMPLED, length))})
 
 
-def _said_by_set(about: Description, entries: Sequence[Entry]) -> Parts | None:
+def _said_by_set(about: Description, entries: Sequence[Entry], by_phrase: frozenset[int]) -> Parts | None:
     """What `splits` of meta/info.json, or the entries of the episodes, say; None where that is one part."""
     every = frozenset(entry.index for entry in entries)
     marked = frozenset(e.index for e in entries if e.split is not None and e.split.lower() in _HELD_OUT)
@@ -162,7 +162,14 @@ def _said_by_set(about: Description, entries: Sequence[Entry]) -> Parts | None:
     ):  # Baton wrote it: one split alone
         which = "validation" if marked else "training"
         return Parts(every - marked, marked, f"the list of episodes says that all are of the {which}")
-    ranges = {name: _range(about, name, text) for name, text in about.splits.items()}
+    ranges: dict[str, frozenset[int]] = {}
+    for name, text in about.splits.items():
+        part = _numbers_of(text, max(every) + 1)
+        if part is None:
+            return _asked(
+                every, by_phrase, f"splits.{cut(name)} of meta/info.json is {cut(text)}, no range (0:6)"
+            )
+        ranges[name] = part
     held_out = frozenset().union(*(part for name, part in ranges.items() if name.lower() in _HELD_OUT))
     held_out &= every
     if not held_out:
@@ -173,13 +180,17 @@ def _said_by_set(about: Description, entries: Sequence[Entry]) -> Parts | None:
     return Parts(every & trained, held_out, "splits of meta/info.json says so")
 
 
-def _range(about: Description, name: str, text: str) -> frozenset[int]:
-    match = RANGE.fullmatch(text)
-    if match is None or match[2] == "-":
-        raise DatasetError(f"{about.file}: splits.{cut(name)} is {shown(text)}, not a range (0:6).")
-    first = int(match[1])
-    last = first + 1 if match[2] is None else int(match[3])
-    return frozenset(range(first, min(last, about.episodes)))
+def _numbers_of(text: str, count: int) -> frozenset[int] | None:
+    """Numbers below `count` of a part: ranges and numbers (0:6,8); None where it is told in another way."""
+    found: set[int] = set()
+    for part in text.split(","):
+        match = RANGE.fullmatch(part)
+        if match is None or match[2] == "-":
+            return None
+        first = int(match[1])
+        last = first + 1 if match[2] is None else int(match[3])
+        found.update(range(first, min(last, count)))
+    return frozenset(found)
 
 
 def _known(about: Description, entries: Sequence[Entry]) -> Parts | None:

@@ -63,6 +63,15 @@ class Table:
             first = last
         return bounds
 
+    def is_text(self, name: str) -> bool:
+        """Whether there is such a column, and its rows are texts."""
+        import pyarrow as pa
+
+        if name not in self.names:
+            return False
+        kind = self.file.schema_arrow.field(name).type
+        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
     def numbers(self, name: str, width: int, first: int = 0, last: int | None = None) -> np.ndarray:
         """Rows `first` to `last` - 1 of a column of numbers: (n, width), or (n,) where width is 0.
 
@@ -170,13 +179,16 @@ class Table:
         if column.null_count:
             raise DatasetError(f"{place} has {column.null_count} rows without a value.")
         is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-        if is_list and width:
+        if is_list:
+            each = max(
+                width, 1
+            )  # a single number may be written as a list of it: info.json gives both one shape
             lengths = np.from_dlpack(column.value_lengths())  # `to_numpy` would import pandas
-            if len(lengths) and not (lengths == width).all():
-                found = int(lengths[lengths != width][0])
-                raise DatasetError(f"{place} has {found} numbers in a row, not {width}.")
+            if len(lengths) and not (lengths == each).all():
+                found = int(lengths[lengths != each][0])
+                raise DatasetError(f"{place} has {found} numbers in a row, not {each}.")
             inner = column.flatten()
-        elif is_list or width > 1:
+        elif width > 1:
             raise DatasetError(f"{place} is {cut(str(kind))}, not {width or 'single'} numbers.")
         else:
             inner = column

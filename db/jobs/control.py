@@ -116,7 +116,7 @@ def _give_devices(tx: Connection, target: Target, devices: int, now: float) -> N
     if state not in (FAILED, CANCELLED):
         raise IllegalMove(f"{target.name} is {state}: cancel it first, then it goes on over other devices")
     values = {**(learned or {}), "devices": devices}
-    tx.execute(update(job).where(job.c.id == target.id).values(learned=values, devices=devices))
+    tx.execute(update(job).where(job.c.id == target.id).values(learned=values, devices=devices, nodes=1))
     message = f"{target.name} goes on over {devices} devices"
     events.record(tx, now, "job_devices", message, job_id=target.id, data={"devices": devices})
 

@@ -6,10 +6,10 @@ runs. So whatever ends the attempt, a death as much as a commit, frees all its w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
 
 from db.engine import Database
 from db.jobs.attempts import begin
@@ -20,7 +20,7 @@ from db.rows import read_rows
 from db.schema import Worker
 from db.statements import HOLDS, RING, claim_seated, in_state, job, ringable, seats, several_in
 from db.states import QUEUED, READY, RUNNING
-from db.values import Claim, Versions
+from db.values import Claim, Node, Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,13 @@ def ring_seated(
         rows = {
             row.id: row for row in read_rows(tx, Rung, ringable(tuple(versions), several=True), parameters)
         }
-        wishes = [Wish(row.id, row.devices, row.preferred_worker_id) for row in rows.values()]
+        apart = {row.id: row for row in tx.execute(_APART)}
+        wishes = [
+            Wish(row.id, row.devices, row.preferred_worker_id)
+            if (on := apart.get(row.id)) is None
+            else Wish(row.id, row.devices, row.preferred_worker_id, on.nodes, on.elastic and on.step > 0)
+            for row in rows.values()
+        ]
         idle_first = sorted(hands, key=lambda hand: hand.worker_id in elsewhere)
         given = seat(idle_first, free, seated, wishes, spare)
         for one in given:
@@ -75,6 +81,8 @@ def ring_seated(
     return [(rows[one.job_id], one.workers) for one in given]
 
 
+#: Jobs of several machines. One that may go on with fewer waits for all of them until it has done a step.
+_APART = select(job.c.id, job.c.nodes, job.c.elastic, job.c.step).where(several_in(READY), job.c.nodes > 1)
 _COUNT_READY = select(func.count()).select_from(job).where(several_in(READY))
 
 
@@ -129,12 +137,48 @@ def come(
         if tx.execute(mine).first() is None:
             return None
         tx.execute(update(seats).where(seats.c.worker_id == worker_id).values(visible=visible))
-        of_all = select(seats.c.visible).where(seats.c.job_id == job_id).order_by(seats.c.worker_id)
-        told = list(tx.execute(of_all).scalars())
-        if None in told:
+        of_all = (
+            select(seats.c.worker_id, seats.c.visible, Worker.process_space, Worker.address)
+            .join(Worker, Worker.id == seats.c.worker_id)
+            .where(seats.c.job_id == job_id)
+            .order_by(seats.c.worker_id)
+        )
+        rows = tx.execute(of_all).all()
+        if any(row.visible is None for row in rows):
             return None
-        devices = tuple(name for names in told for name in names.split(",") if name)
-        return begin(tx, claim_seated(tuple(versions)), job_id, worker_id, lease_seconds, now, devices)
+        planned = tx.execute(select(job.c.devices, job.c.nodes).where(job.c.id == job_id)).one()
+        nodes: tuple[Node, ...] = ()
+        ranks: int | None = None
+        devices = _named([row.visible for row in rows])
+        if planned.nodes > 1:
+            nodes = _nodes(rows, worker_id)
+            devices, ranks = nodes[0].devices, planned.devices // planned.nodes * len(nodes)
+        held = begin(tx, claim_seated(tuple(versions)), job_id, worker_id, lease_seconds, now, devices)
+        return None if held is None else replace(held, nodes=nodes if len(nodes) > 1 else (), ranks=ranks)
+
+
+def _named(visible: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for names in visible for name in names.split(",") if name)
+
+
+def _nodes(
+    rows: Sequence[Row[tuple[int, str | None, str | None, str | None]]], worker_id: int
+) -> tuple[Node, ...]:
+    """Machines of workers (id, visible, process_space, address) by id, that of `worker_id` first."""
+    by_place: dict[str, list[Row[tuple[int, str | None, str | None, str | None]]]] = {}
+    for row in rows:
+        by_place.setdefault(row.process_space or str(row.worker_id), []).append(row)
+    found = [
+        Node(some[0].worker_id, some[0].address or "", _named(row.visible or "" for row in some))
+        for some in by_place.values()
+    ]
+    mine = next(
+        number
+        for number, some in enumerate(by_place.values())
+        if worker_id in [row.worker_id for row in some]
+    )
+    first = replace(found[mine], worker_id=worker_id)
+    return (first, *(node for number, node in enumerate(found) if number != mine))
 
 
 def rung(db: Database) -> list[SeatedJob]:

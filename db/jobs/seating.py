@@ -8,28 +8,33 @@ device go on filling whatever is free.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Hand:
     """A worker that takes jobs which want a device. place: the machine, or container of one, whose workers may work
-    together. counted: whether its devices are GPUs; any number of ranks fits a processor."""
+    together. counted: whether its devices are GPUs; any number of ranks fits a processor. reachable: whether it may
+    work with those of other places."""
 
     worker_id: int
     place: str
     devices: int = 1
     counted: bool = False
+    reachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A job whose turn it is. preferred: the worker that has its model in memory."""
+    """A job whose turn it is. preferred: the worker that has its model in memory. nodes: places that its devices are
+    of, as many of each. shrinks: whether it takes fewer places where there are not so many."""
 
     job_id: int
     devices: int
     preferred: int | None = None
+    nodes: int = 1
+    shrinks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,9 @@ def seat(
         if wish.devices == 1:
             chosen: tuple[int, ...] = (wish.preferred if wish.preferred in free else free[0],)
         else:
-            able = [place for place in dict.fromkeys(hand.place for hand in hands)
-                    if fits(of_place(hands, place), wish.devices)]  # fmt: skip
-            chosen = _best(
-                [of_place(hands, place) for place in able if place not in kept], free, taken, wish.devices
-            )
+            able = able_places(hands, wish)
+            there = [of_place(hands, place) for place in able if place not in kept]
+            chosen = _best(there, free, taken, wish.devices // wish.nodes, nodes_of(wish, len(able)))
             if not chosen:
                 kept.update(able)
                 continue
@@ -68,6 +71,25 @@ def seat(
         free = [worker for worker in free if worker not in chosen]
         given.append(Given(wish.job_id, chosen))
     return given
+
+
+def able_places(hands: Sequence[Hand], wish: Wish) -> list[str]:
+    """Where the job could have its devices, or its part of them, were no other there; empty where it finds too few
+    such places."""
+    if wish.nodes > 1:
+        hands = [hand for hand in hands if hand.reachable]
+        if any(hand.counted for hand in hands):  # ranks of one job compute on one kind of device
+            hands = [hand for hand in hands if hand.counted]
+    each = wish.devices // wish.nodes
+    able = [
+        place for place in dict.fromkeys(hand.place for hand in hands) if fits(of_place(hands, place), each)
+    ]
+    return able if len(able) >= nodes_of(wish, len(able)) else []
+
+
+def nodes_of(wish: Wish, able: int) -> int:
+    """Places that it takes where so many could have its part."""
+    return max(1, min(wish.nodes, able)) if wish.shrinks else wish.nodes
 
 
 def of_place(hands: Sequence[Hand], place: str) -> list[Hand]:
@@ -80,26 +102,41 @@ def fits(hands: Sequence[Hand], devices: int) -> bool:
 
 
 def _best(
-    places: Sequence[Sequence[Hand]], free: Collection[int], taken: Collection[int], devices: int
+    places: Sequence[Sequence[Hand]], free: Collection[int], taken: Collection[int], devices: int, nodes: int
 ) -> tuple[int, ...]:
-    """The workers that the fewest have to be waited for; empty where no place has enough."""
-    found: list[list[Hand]] = []
-    for hands in places:
-        wanted = min(devices, len(hands)) if any(not hand.counted for hand in hands) else devices
-        there = [hand for hand in hands if hand.worker_id not in taken]
-        there.sort(key=lambda hand: (hand.worker_id not in free, -hand.devices))
-        found += [[hand] for hand in there if hand.devices >= wanted]
-        several = 0
-        for count, hand in enumerate(there, 1):
-            several += hand.devices
-            if several >= wanted:
-                found.append(there[:count])
-                break
-    if not found:
-        return ()
+    """Workers with `devices` on each of `nodes` places, those that the fewest have to be waited for; empty where
+    too few places have enough."""
 
     def cost(workers: Sequence[Hand]) -> tuple[int, int, int]:
         busy = sum(hand.worker_id not in free for hand in workers)
         return busy, sum(hand.devices for hand in workers), len(workers)
 
-    return tuple(hand.worker_id for hand in min(found, key=cost))
+    best = [
+        min(found, key=cost)
+        for hands in places
+        if (
+            found := list(
+                _enough([hand for hand in hands if hand.worker_id not in taken], hands, free, devices)
+            )
+        )
+    ]
+    if len(best) < nodes:
+        return ()
+    return tuple(hand.worker_id for workers in sorted(best, key=cost)[:nodes] for hand in workers)
+
+
+def _enough(
+    there: Sequence[Hand], hands: Sequence[Hand], free: Collection[int], devices: int
+) -> Iterator[Sequence[Hand]]:
+    """Ways to have so many devices of one place, whose `hands` nobody else has where they are `there`."""
+    wanted = min(devices, len(hands)) if any(not hand.counted for hand in hands) else devices
+    there = sorted(there, key=lambda hand: (hand.worker_id not in free, -hand.devices))
+    for hand in there:
+        if hand.devices >= wanted:
+            yield [hand]
+    several = 0
+    for count, hand in enumerate(there, 1):
+        several += hand.devices
+        if several >= wanted:
+            yield there[:count]
+            return

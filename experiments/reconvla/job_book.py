@@ -57,7 +57,8 @@ class JobBook:
             priority = kind.priority if self._fair or kind.finish_first is None else kind.finish_first
             self._jobs[key] = PlannedJob(
                 key, kind.name, label, spec.row(), resource or kind.resource, priority, target_steps, tuple(needs),
-                fair=self._fair, version=kind.planned_version, devices=spec.processes,
+                fair=self._fair, version=kind.planned_version, devices=spec.processes, nodes=spec.machines,
+                elastic=spec.elastic,
             )  # fmt: skip
         return key
 

@@ -10,8 +10,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -349,6 +351,35 @@ class Training(Section):
         default=1,
         description="ranks that the model is divided over and that share each batch, a GPU of one worker each",
     )
+    nodes: Few = Field(
+        default=1,
+        description="machines that the devices are of, as many of each; those need BATON_GANG_ADDRESS",
+    )
+    elastic: bool = Field(
+        default=False,
+        description="go on over fewer machines, with fewer devices, where some of the nodes are lost",
+    )
+
+    @model_validator(mode="after")
+    def _as_many_of_each_machine(self) -> Training:
+        if self.devices % self.nodes:
+            raise ValueError(
+                f"devices ({self.devices}) is not a multiple of nodes ({self.nodes}): each machine has as many"
+            )
+        if self.elastic and self.nodes == 1:
+            raise ValueError(
+                "elastic is about the machines of a run, and nodes is 1: nothing of it can be left"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """As of `AblationConfig`."""
+        values: dict[str, object] = write(self)
+        for setting in ("nodes", "elastic"):
+            if getattr(self, setting) == Training.model_fields[setting].default:
+                values.pop(setting, None)
+        return values
 
     @model_validator(mode="after")
     def _one_set_of_frames(self) -> Training:

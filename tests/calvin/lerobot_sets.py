@@ -257,6 +257,17 @@ def change_table(path: Path, **columns: Any) -> None:
     pq.write_table(table, path)
 
 
+def number_from(root: Path, first: int) -> None:
+    """The episodes of a set that `write_v2` wrote, by other numbers."""
+    listing = root / "meta" / "episodes.jsonl"
+    listed = [json.loads(line) for line in listing.read_text().splitlines()]
+    lines(listing, [{**line, "episode_index": line["episode_index"] + first} for line in listed])
+    for number, line in reversed(list(enumerate(listed))):
+        before = root / "data" / "chunk-000" / f"episode_{number:06d}.parquet"
+        change_table(before, episode_index=np.full(line["length"], number + first))
+        before.rename(before.with_name(f"episode_{number + first:06d}.parquet"))
+
+
 def _text(episode: Episode, named: bool) -> str:
     return f"{episode.task}: {episode.instruction}" if named else episode.instruction
 

@@ -96,6 +96,35 @@ def test_the_sets_own_parts_tell(tmp_path: Path, shown: list[Episode]) -> None:
     assert starts(root, TRAINING) == [0, 1, 3, 4, 5, 6]
 
 
+def test_a_part_of_several_ranges_is_all_of_them(tmp_path: Path, shown: list[Episode]) -> None:
+    words = other_words(shown, list(range(7)))
+    root = sets.write_v2(tmp_path / "set", words, info={"splits": {"train": "0:2, 3:5", "val": "2:3,5"}})
+    assert starts(root, TRAINING) == [0, 1, 3, 4]
+    assert starts(root, VALIDATION) == [2, 5]
+
+
+def test_parts_are_counted_as_the_episodes_are(tmp_path: Path, shown: list[Episode]) -> None:
+    """Of a set whose first episode is number 10."""
+    root = sets.write_v2(
+        tmp_path / "set", other_words(shown, list(range(7))), info={"splits": {"val": "15:17"}}
+    )
+    sets.number_from(root, 10)
+    assert starts(root, VALIDATION) == [5, 6]
+
+
+@pytest.mark.parametrize("said", ["0:90%", "most", "0-3", "0:" + "9" * 40, [0, 3], None, {"from": 0}])
+def test_a_part_that_is_told_in_another_way_is_asked(
+    tmp_path: Path, shown: list[Episode], said: object
+) -> None:
+    words = other_words(shown, list(range(7)))
+    root = sets.write_v2(tmp_path / "set", words, info={"splits": {"train": said, "val": "5:7"}})
+    with pytest.raises(
+        DatasetError, match=r"nothing tells .*splits\.train .* name them in data\.validation_episodes"
+    ):
+        open_split(root, TRAINING)
+    assert starts(root, TRAINING, validation_episodes="6") == [0, 1, 2, 3, 4, 5]
+
+
 def test_what_contradicts_is_asked(tmp_path: Path, shown: list[Episode]) -> None:
     root = sets.write_v2(tmp_path / "set", shown, info={"splits": {"train": "2:7", "test": "0:2"}})
     with pytest.raises(DatasetError, match="episode 5 has an instruction of CALVIN's validation"):

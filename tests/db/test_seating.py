@@ -96,3 +96,39 @@ def test_every_job_gets_its_turns_whatever_else_there_is(sizes: list[int], seed:
 def test_nobody_is_set_aside_twice(free: set[int]) -> None:
     for one in seat(GPUS, free, {3, 4}, [Wish(7, 2), Wish(8, 2)], len(free)):
         assert not set(one.workers) & {3, 4}
+
+
+def apart(places: int, each: int, counted: bool = True, reachable: bool = True) -> list[Hand]:
+    return [
+        Hand(10 * place + n, f"place {place}", counted=counted, reachable=reachable)
+        for place in range(1, places + 1)
+        for n in range(each)
+    ]
+
+
+def test_a_job_of_several_machines_has_as_many_of_each_or_nobody() -> None:
+    three = apart(3, 2)
+    every = {hand.worker_id for hand in three}
+    assert seat(three, every, set(), [Wish(7, 4, nodes=2)], 6) == [Given(7, (10, 11, 20, 21))]
+    assert seat(three, every - {10}, set(), [Wish(7, 4, nodes=2)], 5) == [Given(7, (20, 21, 30, 31))]
+    assert seat(three, every, {10, 20}, [Wish(7, 4, nodes=2), Wish(8, 1)], 6) == [Given(8, (10,))]
+    found = seat(three, every, set(), [Wish(7, 8, nodes=4), Wish(8, 2)], 6)
+    assert found == [Given(8, (10, 11))], "what could never be keeps nobody"
+    assert seat(apart(1, 8), set(range(10, 18)), set(), [Wish(7, 4, nodes=2)], 8) == []
+
+
+def test_only_machines_whose_owner_said_so_and_of_one_kind_work_together() -> None:
+    closed = apart(2, 1, reachable=False)
+    assert seat(closed, {10, 20}, set(), [Wish(7, 2, nodes=2)], 2) == []
+    mixed = [Hand(1, "gpu", counted=True, reachable=True), Hand(2, "processor", reachable=True)]
+    assert seat(mixed, {1, 2}, set(), [Wish(7, 2, nodes=2)], 2) == []
+
+
+def test_one_that_may_goes_on_with_the_machines_that_are_left() -> None:
+    left = apart(1, 2)
+    assert seat(left, {10, 11}, set(), [Wish(7, 4, nodes=2)], 2) == []
+    assert seat(left, {10, 11}, set(), [Wish(7, 4, nodes=2, shrinks=True)], 2) == [Given(7, (10, 11))]
+    busy = apart(2, 2)
+    found = seat(busy, {10, 11}, {20}, [Wish(7, 4, nodes=2, shrinks=True)], 2)
+    assert found == [], "the other machine is there and will be free"
+    assert seat([], set(), set(), [Wish(7, 4, nodes=2, shrinks=True)], 2) == []

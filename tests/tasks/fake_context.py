@@ -47,6 +47,7 @@ class FakeContext:
         self.reached = reached
         self.memory_limits = MemoryLimits.of_row(learned or {})
         self.devices: Sequence[str] = ()
+        self.gang: Any = None
         self.saves: list[float] = []
         self.published: list[InputFile] = [] if earlier is None else list(earlier.published)
         self.published_points: list[Point] = [] if earlier is None else list(earlier.published_points)

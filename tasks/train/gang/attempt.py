@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +23,9 @@ from tasks.context import Draft, Finished, Note, Point, TaskContext, Yielded
 from tasks.results import TrainResult
 from tasks.specs import TrainSpec
 from tasks.train import validation
-from tasks.train.gang.order import Order, as_measured, as_read
+from tasks.train.gang.elsewhere import error_of
+from tasks.train.gang.meeting import serving
+from tasks.train.gang.order import Order, as_measured, as_read, linked
 from tasks.train.gang.processes import Group, started
 from tasks.train.gang.watch import Watch
 from tasks.train.gang.words import CHECKPOINT, STEPPING, STOP, Line
@@ -31,6 +35,10 @@ from tasks.train.state import WEIGHTS, forget
 _LOOK_SECONDS = 0.05
 #: Until the ranks have met: torch is imported by all of them at once, from a cold disk.
 _STARTING_SECONDS = 600.0
+#: The same where other machines fetch what they read first.
+_GATHERING_SECONDS = 3600.0
+#: Between two questions to the state, whether other machines ended their part.
+_OTHERS_SECONDS = 1.0
 #: After a rank told an error, or its work was done, for the others to tell theirs and go.
 _LAST_WORDS_SECONDS = 10.0
 
@@ -45,26 +53,44 @@ def run(context: TaskContext[TrainSpec]) -> Finished[TrainResult] | Yielded:
             f"training.devices is {settings.devices}, and this job was planned by a build that held a copy of the "
             "model on each device: end it with that build, or submit its ablation again"
         )
-    device = _device_kind(context.devices, settings.devices)
+    gang = context.gang
+    each = settings.devices if gang is None else settings.devices // len(gang.nodes)
+    device = _device_kind(context.devices, each)
     _make_room(context)
     order = Order(
         spec=context.spec.row(),
         inputs=tuple(as_read(file) for file in context.inputs),
-        resume=_resumed(context),
+        resume=linked(context.resume, context.scratch) if context.resume else None,
         step=context.step,
         micro_batch=context.memory_limits.micro_batch,
         measured=() if settings.early_stopping is None else as_measured(validation.history(context)),
         folder=str(context.scratch.absolute()),
         ranks=settings.devices,
         device=device,
+        each=each,
     )
-    path = context.scratch.absolute() / "order.json"
-    order.write(path)
     with (
         ThreadPoolExecutor(1, thread_name_prefix="checkpoint") as publisher,
-        started(path, settings.devices, context.devices) as group,
+        _started(order, context) as group,
     ):
         return _Attempt(context, group, publisher, began).run()
+
+
+@contextmanager
+def _started(order: Order, context: TaskContext[TrainSpec]) -> Iterator[Group]:
+    """The ranks of this machine; those of others are told where to meet them."""
+    gang, path, devices = context.gang, context.scratch.absolute() / "order.json", context.devices
+    if gang is None:
+        order.write(path)
+        with started(path, order.each, devices) as group:
+            yield group
+        return
+    with serving(gang.name, len(gang.nodes), gang.nodes[0]) as meeting:
+        order = replace(order, meets=meeting.endpoint)
+        order.write(path)
+        with started(path, order.each, devices[: order.each], meeting) as group:
+            gang.call({"order": order.told(), "resumes": order.resume is not None})
+            yield group
 
 
 def _device_kind(devices: Sequence[str], count: int) -> Literal["cpu", "cuda"]:
@@ -90,17 +116,6 @@ def _make_room(context: TaskContext[TrainSpec]) -> None:
         torch.cuda.empty_cache()
 
 
-def _resumed(context: TaskContext[TrainSpec]) -> str | None:
-    """A folder with the files of the checkpoint to go on from, under the names that they were written with."""
-    if not context.resume:
-        return None
-    folder = context.scratch.absolute() / "resumed"
-    folder.mkdir()
-    for file in context.resume:
-        (folder / file.name).symlink_to(file.path.absolute())
-    return str(folder)
-
-
 class _Attempt:
     """Relays what the ranks say, and asks them for checkpoints and for the end of the slice."""
 
@@ -109,7 +124,10 @@ class _Attempt:
     ) -> None:
         self._context, self._group, self._publisher = context, group, publisher
         self._settings = context.spec.training
-        self._watch = Watch(time.monotonic(), _STARTING_SECONDS)
+        self._watch = Watch(
+            time.monotonic(), _STARTING_SECONDS if context.gang is None else _GATHERING_SECONDS
+        )
+        self._asked_others = 0.0
         self._began = self._saved_at = began
         self._loaded = False
         self._step = context.step
@@ -128,6 +146,7 @@ class _Attempt:
                     return ended
                 if self._group.ended or self._group.failure_told:
                     raise self._why()
+                self._look_after_others()
                 if (sentence := self._watch.look(time.monotonic())) is not None:
                     raise RanksLost(sentence)
                 self._published(wait=False)
@@ -140,6 +159,15 @@ class _Attempt:
         except BaseException:
             self._group.log()
             raise
+
+    def _look_after_others(self) -> None:
+        """Raises why another machine ended its part. A state that does not answer says nothing."""
+        gang, now = self._context.gang, time.monotonic()
+        if gang is None or now - self._asked_others < _OTHERS_SECONDS:
+            return
+        self._asked_others = now
+        for told in gang.words():
+            raise error_of(told)
 
     @property
     def _unsaved(self) -> bool:
@@ -242,4 +270,9 @@ class _Attempt:
         while not self._group.ended and not self._group.failure_told and time.monotonic() < give_up:
             self._group.next(_LOOK_SECONDS)
         self._published(wait=True)
-        return self._group.error()
+        error = self._group.error()
+        if self._context.gang is not None and isinstance(error, RanksLost):
+            while time.monotonic() < give_up:  # it follows from what happened elsewhere, maybe
+                self._look_after_others()
+                time.sleep(_LOOK_SECONDS)
+        return error

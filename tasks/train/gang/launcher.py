@@ -1,37 +1,50 @@
-"""The process that starts the ranks of an attempt through torchrun's agent: `python -m ... ORDER RANKS`.
+"""The process that starts a machine's ranks of an attempt through torchrun's agent: `... ORDER RANKS [MEETING]`.
 
 It says in the end how each rank ended, as the agent exits with 1 for everything. Nothing is started again: an attempt
 ends as a whole, and the queue takes the job up.
 
-Agent and ranks meet through files of the attempt: torch's store over TCP listens on all interfaces, and takes whoever
-asks.
+Agent and ranks of one machine meet through files of the attempt: torch's store over TCP listens on all interfaces, and
+takes whoever asks. Several machines have one, at an address that its owner named (`tasks.train.gang.meeting`).
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from settings.gang_address import interface_of
 from settings.own_module import command_of
 from settings.parent import PARENT_VARIABLE, die_with_parent
 from tasks.train.gang.life import show_life
+from tasks.train.gang.meeting import CONNECT_SECONDS, Meeting, read_meeting
 from tasks.train.gang.words import LAUNCHER, Teller
+
+if TYPE_CHECKING:
+    from torch.distributed import TCPStore
 
 _RANK = "tasks.train.gang.rank"
 #: Ranks of one machine talk over its loopback device, whatever its name resolves to.
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
+#: For all machines to join: each fetches what it reads before.
+_JOIN_SECONDS = 3600
+
 #: The agent would serve one for its ranks, which meet without it.
 _NO_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
-def main(order: Path, ranks: int) -> int:
+def main(order: Path, ranks: int, meeting: Meeting | None) -> int:
     die_with_parent()
     teller = Teller(1)
     show_life(teller, LAUNCHER)
     os.environ[PARENT_VARIABLE] = str(os.getpid())
     os.environ.update(_LOOPBACK | _NO_STORE)
+    if meeting is not None:
+        interface = interface_of(meeting.address)
+        os.environ.update(dict.fromkeys(_LOOPBACK, interface))
     # On import, torch takes seconds; whoever is gone by then has taken this process along.
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -50,15 +63,41 @@ def main(order: Path, ranks: int) -> int:
         monitor_interval=0.1,
         logs_specs=DefaultLogsSpecs(log_dir=str(order.parent)),
     )
+    store = None
+    if meeting is not None:
+        store = _served(meeting)
+        config = replace(
+            config,
+            min_nodes=meeting.nodes,
+            max_nodes=meeting.nodes,
+            run_id=meeting.name,
+            rdzv_endpoint=meeting.endpoint,
+            rdzv_configs={"is_host": "false", "read_timeout": CONNECT_SECONDS, "join_timeout": _JOIN_SECONDS},
+            local_addr=f"{meeting.number:05d}",  # machines are numbered in the order of these
+        )
     command, *arguments = command_of(_RANK, str(order))
-    teller.say("ranks", ranks=ranks)
+    if meeting is None:  # else they begin once all machines are there, and say so
+        teller.say("ranks", ranks=ranks)
     try:
         elastic_launch(config, command)(*arguments)
     except ChildFailedError as error:
         teller.say("exits", exits={str(rank): it.exitcode for rank, it in error.failures.items()})
         return 1
+    finally:
+        del store
     return 0
 
 
+def _served(meeting: Meeting) -> TCPStore | None:
+    """The store of all machines, as long as this is kept; None where another machine has it."""
+    if meeting.listener is None:
+        return None
+    from torch.distributed import TCPStore
+
+    address, port = meeting.place
+    return TCPStore(address, port, is_master=True, master_listen_fd=meeting.listener, wait_for_workers=False)
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    told = sys.argv[3:]
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), read_meeting(told[0]) if told else None))

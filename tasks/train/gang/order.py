@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from settings import files
-from settings.json_values import JsonObject
-from settings.regular import read_text
+from settings.json_values import Json, JsonObject
+from settings.regular import is_there, read_text
 from settings.typed_json import Items, Real, Whole, from_json, to_json
 from tasks.context import InputFile
 from tasks.train.early_stopping import EvaluationPoint
@@ -49,7 +49,8 @@ class Order:
     """spec: the job's row. inputs: what it reads. resume: folder of the checkpoint to go on from, of `step`, or None at
     the start; it is that of ranks, or has the two files of one device (`tasks.train.state`).
     micro_batch: what attempts learned (`MemoryLimits`). measured: what earlier attempts measured for early stopping.
-    folder: for what the ranks write. device: kind of each rank's."""
+    folder: for what the ranks write. device: kind of each rank's. each: how many of the ranks are on this machine, and
+    on each other one. meets: address and port of the store where ranks of several machines meet; None on one."""
 
     spec: JsonObject
     inputs: Items[ReadFile]
@@ -60,6 +61,8 @@ class Order:
     folder: str
     ranks: Whole
     device: Literal["cpu", "cuda"]
+    each: Whole
+    meets: str | None = None
 
     def write(self, path: Path) -> None:
         files.write(path, json.dumps(to_json(self)))
@@ -72,12 +75,40 @@ class Order:
             for one in self.measured
         ]
 
+    def told(self) -> dict[str, Json]:
+        """What other machines make theirs of (`order_elsewhere`)."""
+        values = to_json(self)
+        assert isinstance(values, dict)
+        return {name: value for name, value in values.items() if name not in _OF_A_MACHINE}
+
+
+#: Of an order, what each machine has of its own.
+_OF_A_MACHINE = ("inputs", "resume", "folder")
+
+
+def order_elsewhere(told: JsonObject, inputs: Sequence[InputFile], resume: str | None, folder: Path) -> Order:
+    """Another machine's order, of what the first one told and of its own files."""
+    own = {"inputs": to_json([as_read(file) for file in inputs]), "resume": resume, "folder": str(folder)}
+    return from_json(Order, {**told, **own}, "what the first machine of an attempt told")
+
+
+def linked(files: Sequence[InputFile], scratch: Path) -> str:
+    """A folder with the files of the checkpoint to go on from, under the names that they were written with."""
+    folder = scratch.absolute() / "resumed"
+    folder.mkdir()
+    for file in files:
+        (folder / file.name).symlink_to(file.path.absolute())
+    return str(folder)
+
 
 def read_order(path: Path) -> Order:
     return from_json(Order, json.loads(read_text(path)), "order of a rank")
 
 
 def as_read(file: InputFile) -> ReadFile:
+    """Ranks have no store to fetch from: what is not here yet is by then. Raises ArtifactDamaged."""
+    if file.verify is not None and not is_there(file.path):
+        file.verify()
     return ReadFile(
         role=file.role,
         kind=file.kind,

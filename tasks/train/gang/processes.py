@@ -25,6 +25,7 @@ from errors import RanksLost
 from settings.gpus import only
 from settings.own_module import command_of
 from settings.parent import PARENT_VARIABLE
+from tasks.train.gang.meeting import Meeting
 from tasks.train.gang.words import CHECKPOINT, STOP, Line, error_in, lines_of
 
 logger = logging.getLogger("baton.train")
@@ -78,7 +79,12 @@ class Group:
     @property
     def failure_told(self) -> bool:
         """Whether a rank told an error of its own, so that nothing is to be waited for any more."""
-        return any(not line.follows for line in self._failed)
+        return self.own_failure is not None
+
+    @property
+    def own_failure(self) -> Line | None:
+        """What a rank told of an error of its own."""
+        return next((line for line in self._failed if not line.follows), None)
 
     def ask(self, what: int) -> None:
         """Have the first rank save a checkpoint at the end of its step, or stop after one."""
@@ -89,9 +95,8 @@ class Group:
 
     def error(self) -> Exception:
         """Why the ranks ended before their work did: what one of them raised, else what is known of their end."""
-        for line in sorted(self._failed, key=lambda line: line.follows):
-            if not line.follows:
-                return error_in(line)
+        if self.own_failure is not None:
+            return error_in(self.own_failure)
         killed = [f"rank {rank} was ended by signal {-code}" for rank, code in self._first_killed()]
         if killed:
             return RanksLost("; ".join(killed))
@@ -102,6 +107,13 @@ class Group:
             return RanksLost(f"the launcher of the ranks was ended by signal {-code}")
         exits = ", ".join(f"rank {rank} with {code}" for rank, code in sorted(self._exits.items()))
         return RanksLost(f"the ranks ended without a word ({exits or f'their launcher with {code}'})")
+
+    @property
+    def went_well(self) -> bool:
+        """Of ranks that have ended: whether all did what they were to do."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._launcher.wait(_GONE_SECONDS) == 0
+        return False
 
     def log(self) -> None:
         """What libraries said, in the job's log."""
@@ -144,14 +156,17 @@ class Group:
 
 
 @contextmanager
-def started(order: Path, ranks: int, devices: Sequence[str] = ()) -> Iterator[Group]:
-    """Ranks that work on `order`; all are gone afterwards. devices: that they see, in this order; empty: those of this
-    process."""
+def started(
+    order: Path, ranks: int, devices: Sequence[str] = (), meeting: Meeting | None = None
+) -> Iterator[Group]:
+    """Ranks of this machine that work on `order`; all are gone afterwards. devices: that they see, in this order;
+    empty: those of this process. meeting: with those of other machines."""
     environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
     if devices:
         environment.update(only(devices))
     launcher = subprocess.Popen(
-        command_of(_LAUNCHER, str(order), str(ranks)),
+        command_of(_LAUNCHER, str(order), str(ranks), *([] if meeting is None else [meeting.text()])),
+        pass_fds=() if meeting is None or meeting.listener is None else (meeting.listener,),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -39,6 +39,8 @@ def main(order: Path) -> int:
     rank = int(os.environ["RANK"])
     teller = Teller(os.dup(1))
     os.dup2(2, 1)
+    if rank == 0 and os.environ["GROUP_WORLD_SIZE"] != "1":
+        teller.say("ranks", ranks=int(os.environ["LOCAL_WORLD_SIZE"]))
     show_life(teller, rank)
     logging.basicConfig(format=f"rank {rank}: %(message)s")
     try:

@@ -25,9 +25,10 @@ _PART = "part"
 class ShardWriter(Beside):
     """Writes checkpoints of one rank's state. Every rank has to make one, and to use it alike."""
 
-    def __init__(self, state: ShardedState, timeout: timedelta) -> None:
+    def __init__(self, state: ShardedState, timeout: timedelta, each: int | None = None) -> None:
+        """each: how many ranks are on one machine; None: all."""
         super().__init__()
-        self._state = state
+        self._state, self._each = state, each
         self._group = dist.new_group(backend="gloo", timeout=timeout)
         ranks = state.mesh.size()
         self._mesh = state.mesh if state.device.type == "cpu" else init_device_mesh("cpu", (ranks,))
@@ -55,7 +56,7 @@ class ShardWriter(Beside):
 
         def write(copies: dict[tuple[str, str], Tensor]) -> None:
             divided = {name: self._divided(copies[_PART, name], like) for name, like in tensors.items()}
-            save_sharded(folder, divided, step, group=self._group)
+            save_sharded(folder, divided, step, group=self._group, each=self._each)
             saved(step, time.perf_counter() - began)
 
         self.start(copy, write, wait=False)

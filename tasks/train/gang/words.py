@@ -104,11 +104,23 @@ class Teller:
             self.say("note", kind=note.kind, message=_cut(note.message), data=figures)
 
     def failed(self, rank: int, error: BaseException) -> None:
-        number = error.errno if isinstance(error, OSError) else None
-        text = str(error.strerror) if number is not None and isinstance(error, OSError) else str(error)
-        path = error.path if isinstance(error, ArtifactDamaged) else None
-        kind, text = type(error).__name__, _cut(text)
-        self.say("failed", rank=rank, kind=kind, text=text, errno=number, path=path, follows=_follows(error))
+        self.say("failed", **failure(rank, error))
+
+
+def failure(rank: int | None, error: BaseException) -> dict[str, Json]:
+    """Of an error, what `error_in` makes one of again. rank: None where it was met beside the ranks."""
+    number = error.errno if isinstance(error, OSError) else None
+    text = str(error.strerror) if number is not None and isinstance(error, OSError) else str(error)
+    path = error.path if isinstance(error, ArtifactDamaged) else None
+    kind, text = type(error).__name__, _cut(text)
+    return {
+        "rank": rank,
+        "kind": kind,
+        "text": text,
+        "errno": number,
+        "path": path,
+        "follows": _follows(error),
+    }
 
 
 def lines_of(buffer: bytearray) -> Iterator[Line]:
@@ -137,7 +149,7 @@ def _cut(text: str) -> str:
 
 def error_in(line: Line) -> Exception:
     """What a rank raised, as the attempt raises it: Baton's own errors, the machine's and memory's as what they are."""
-    rank, kind, text, number = line.whole("rank"), line.text("kind"), line.text("text"), line.values["errno"]
+    rank, kind, text, number = line.text("rank"), line.text("kind"), line.text("text"), line.values["errno"]
     known = getattr(errors, kind, None)
     if kind == "ArtifactDamaged":
         return ArtifactDamaged(text, line.text("path"))

@@ -74,23 +74,32 @@ def work(path: Path, teller: Teller, hears: Hears | None) -> None:
     order = read_order(path)
     spec = TRAIN.spec_of(order.spec)
     assert isinstance(spec, TrainSpec)
-    rank = int(os.environ["LOCAL_RANK"])
+    rank, here = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
     FixedState().establish(
         threads_of(spec) if order.device == "cuda" else max(1, threads_of(spec) // order.ranks)
     )
     device = torch.device("cpu")
     if order.device == "cuda":
-        device = torch.device("cuda", rank)
+        device = torch.device("cuda", here)
         torch.cuda.set_device(device)
     dist.init_process_group(
         "cuda:nccl,cpu:gloo" if order.device == "cuda" else "gloo",
-        init_method=(Path(order.folder) / "ranks").as_uri(),
+        store=_store(order),
         rank=rank,
         world_size=order.ranks,
         timeout=_GROUP_TIMEOUT,
     )
     mesh = init_device_mesh(order.device, (order.ranks,))
     _Work(order, spec, mesh, device, teller if dist.get_rank() == 0 else None, hears).run()
+
+
+def _store(order: Order) -> dist.Store:
+    """Where ranks find each other."""
+    if order.meets is None:
+        return dist.FileStore(str(Path(order.folder) / "ranks"), order.ranks)
+    address, _, port = order.meets.rpartition(":")
+    store = dist.TCPStore(address, int(port), is_master=False, timeout=_GROUP_TIMEOUT)
+    return dist.PrefixStore("ranks", store)
 
 
 @dataclass
@@ -128,7 +137,7 @@ class _Work:
         self._stopping = Stopping(self._settings, order.history())
         self._blocked = self._awaited = 0.0  # by a save: between the steps, and in the one under way
         self._state = self._loaded(mesh, device)
-        self._writer = ShardWriter(self._state, _GROUP_TIMEOUT)
+        self._writer = ShardWriter(self._state, _GROUP_TIMEOUT, order.each)
         # Ranks gather together. Where a micro-batch did not fit before, nothing is risked.
         has_room = not order.micro_batch and can_keep_gathered(spec, device)
         self._keeps = all(together(lambda: has_room))
@@ -260,8 +269,8 @@ class _Work:
         init = one_input(self._inputs, "init", "weights").path if starts else None
         begin = beginning(self._recipe, self._spec.model, init)
         seed = weight_seed(self._spec.seed)
-        is_first = dist.get_rank() == 0
-        together(lambda: write_made(self._recipe, begin, seed, self._folder) if is_first else None)
+        is_first_here = dist.get_rank() % order.each == 0
+        together(lambda: write_made(self._recipe, begin, seed, self._folder) if is_first_here else None)
         weights = all_files(begin, self._folder)
         return sharded_state(config, weights, self._settings, mesh, device, begin.source)
 

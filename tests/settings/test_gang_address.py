@@ -1,0 +1,32 @@
+"""Ranks listen for other machines where the user said so, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from errors import ConfigError
+from settings.gang_address import VARIABLE, gang_address, interface_of
+
+
+def test_nothing_listens_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert gang_address() is None
+    monkeypatch.setenv(VARIABLE, "127.0.0.1")
+    assert gang_address() == "127.0.0.1" and interface_of("127.0.0.1") == "lo"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("0.0.0.0", "name one address"),
+        ("here", "IPv4 address"),
+        ("::1", "IPv4"),
+        ("192.0.2.1", "no network interface"),
+    ],
+)
+def test_what_is_no_address_of_this_machine_is_refused(
+    said: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, said)
+    with pytest.raises(ConfigError, match=why):
+        gang_address()
