@@ -9,6 +9,9 @@ and in a shuffled one (`shuffled`: an ingest job reads whole demonstrations; `fr
 no path of Baton's). One process each with one thread, whose files are in the page cache. The ratio is the median over
 pairs of lerobot's processor seconds by Baton's, with its 95 % interval: above 1 Baton is faster.
 
+`png v2.1`: the same PNGs as a set of version 2.1, where each episode has a table of its own, read by Baton in pairs
+with version 3.0: above 1 version 2.1 takes less.
+
 `first_step`: from opening npz, PNG and films to the end of the first training step of the smoke preset's baseline, with
 all demonstrations, in one process that has imported everything; and the bytes that were read of files (`rchar`).
 """
@@ -34,6 +37,7 @@ from calvin.lerobot_format.plain_png import unpacker
 
 _RESULT = Path(__file__).parent / "results" / "lerobot_reading.json"
 FORMS = {"png": ("--lossless", "--float32"), "film": ()}
+OLDER = "png v2.1"
 ORDERS = ("in order", "shuffled", "frames shuffled")
 
 #: Answers each line, which names episodes or frames of them, with the seconds that reading these took.
@@ -138,19 +142,23 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--episodes", type=int, default=None, help="the first ones alone [default: all]")
-    parser.add_argument("--only", choices=("pairs", "first_step"), default=None)
+    parser.add_argument("--only", choices=("pairs", "first_step", "versions"), default=None)
     parser.add_argument("--out", type=Path, default=_RESULT)
     options = parser.parse_args()
-    if options.python is None and options.only != "first_step":
+    if options.python is None and options.only not in ("first_step", "versions"):
         raise SystemExit("name an interpreter that has lerobot with --python or BATON_LEROBOT_PYTHON")
     document: dict[str, Any] = {"machine": describe()}
     with tempfile.TemporaryDirectory(prefix="baton-bench-") as folder, _sets(options, Path(folder)) as sets:
-        if options.only != "first_step":
+        if options.only in (None, "versions"):
+            document[OLDER] = _versions(options, sets)
+        if options.only in (None, "pairs"):
             for form in FORMS:
                 document[form] = _compared(options, sets[form])
-        if options.only != "pairs":
+        if options.only in (None, "first_step"):
             document["first_step"] = {
-                form: _first_step(root, Path(folder) / f"made {form}") for form, root in sets.items()
+                form: _first_step(root, Path(folder) / f"made {form}")
+                for form, root in sets.items()
+                if form != OLDER
             }
             print(json.dumps(document["first_step"], indent=1), flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -159,13 +167,19 @@ def main() -> None:
 
 @contextmanager
 def _sets(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Path]]:
-    """The training demonstrations as npz, and as the two forms."""
+    """The training demonstrations as npz, as the two forms of version 3.0, and as the one of version 2.1; what is asked
+    for of them."""
     found = {"npz": folder / "npz"}
     shutil.copytree(options.data.resolve(), found["npz"], ignore=shutil.ignore_patterns("boxes.json"))
-    for form, how in FORMS.items():
+    for form, how in {**FORMS, OLDER: FORMS["png"]}.items():
+        if (options.only == "versions" and form == "film") or (
+            form == OLDER and options.only not in (None, "versions")
+        ):
+            continue
         found[form] = folder / form
         words = [sys.executable, "cli.py", "data", "convert", str(found["npz"]), str(found[form])]
-        subprocess.run([*words, "--to", "lerobot-v3", *how], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        version = "lerobot-v2.1" if form == OLDER else "lerobot-v3"
+        subprocess.run([*words, "--to", version, *how], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     yield found
 
 
@@ -202,6 +216,31 @@ def _compared(options: argparse.Namespace, root: Path) -> dict[str, Any]:
             ratios = [pair["lerobot"]["cpu_seconds"] / pair["ours"]["cpu_seconds"] for pair in pairs]
             found[order] = {**ratio_of(ratios), "pairs": pairs}
             print(root.name, order, found[order]["ratio"], found[order]["interval_95"], flush=True)
+    return found
+
+
+def _versions(options: argparse.Namespace, sets: dict[str, Path]) -> dict[str, Any]:
+    """Version 2.1 beside 3.0, both by Baton."""
+    found: dict[str, Any] = {}
+    with (
+        closing(_Reader([sys.executable, "-c", _OURS, str(sets["png"])])) as newer,
+        closing(_Reader([sys.executable, "-c", _OURS, str(sets[OLDER])])) as older,
+    ):
+        lengths = newer.said()["lengths"][: options.episodes]
+        assert older.said()["lengths"][: options.episodes] == lengths
+        readers = {"v3.0": newer, "v2.1": older}
+        for order in ORDERS[:2]:
+            what, _ = _asked(lengths, order)
+            for reader in readers.values():
+                reader.read(what)
+            pairs = []
+            for number in range(options.pairs):
+                names = list(readers)[:: 1 if number % 2 else -1]
+                pair = {name: readers[name].read(what) for name in names}
+                pairs.append({name: {k: round(v, 4) for k, v in pair[name].items()} for name in readers})
+            ratios = [pair["v3.0"]["cpu_seconds"] / pair["v2.1"]["cpu_seconds"] for pair in pairs]
+            found[order] = {**ratio_of(ratios), "pairs": pairs}
+            print(OLDER, order, found[order]["ratio"], found[order]["interval_95"], flush=True)
     return found
 
 

@@ -101,6 +101,10 @@ class Yielded:
     reason: str
 
 
+#: What a machine tells that was told to leave: the attempt saves and ends, if there is time.
+LEAVES = "leaves"
+
+
 @dataclass(frozen=True)
 class Node:
     """A machine that does a part of an attempt. address: where the ranks of others reach its own. devices: as of
@@ -125,7 +129,7 @@ class Gang(Protocol):
         """Have the others begin, each with a `ElsewhereContext`. Raises LeaseLost."""
 
     def words(self) -> Iterator[JsonObject | None]:
-        """What others that do their part no more told of it; None of one that is gone. Asks the state."""
+        """What others that do their part no more told of it, or `LEAVES`; None of one that is gone."""
 
 
 class ElsewhereContext(Protocol[S]):

@@ -28,7 +28,7 @@ from errors import ArtifactDamaged
 from settings.json_values import Json, JsonObject
 from settings.queue import QueueSettings
 from settings.typed_json import Items, Whole, from_json, to_json
-from tasks.context import InputFile, Node
+from tasks.context import LEAVES, InputFile, Node
 from tasks.kind import S, Spec
 from tasks.memory import Memory
 from tasks.registry import AnyKind
@@ -125,7 +125,7 @@ class PartContext(Generic[S]):
         database: Database,
         store: ArtifactStore,
         member: Member,
-        lease_seconds: float,
+        settings: QueueSettings,
         job_id: int,
         summons: Summons,
         spec: S,
@@ -134,15 +134,11 @@ class PartContext(Generic[S]):
         cleanup: ExitStack,
     ) -> None:
         assert summons.told is not None
-        self._database, self._store, self._member, self._lease_seconds = (
-            database,
-            store,
-            member,
-            lease_seconds,
-        )
+        self._database, self._store, self._member, self._settings = database, store, member, settings
         self._job_id, self._lease_token, self._cleanup = job_id, summons.lease_token, cleanup
         self.spec, self.number, self.memory, self.told = spec, number, memory, summons.told
         self.name = f"{job_id}-{summons.lease_token}"
+        self._left_at: float | None = None
         own = _told(summons.told).nodes[number]
         self.node = Node(own.address, own.devices)
         ask = partial(gathering.summons, database, job_id, member.id)
@@ -165,16 +161,21 @@ class PartContext(Generic[S]):
 
     def is_over(self) -> bool:
         found = self._asking.answer
-        return (
-            self._member.stop.reason is not None
-            or found is None
-            or found.lease_token != self._lease_token
-            or self._asking.silent_seconds > self._lease_seconds
-        )
+        ended = found is None or found.lease_token != self._lease_token
+        if ended or self._asking.silent_seconds > self._settings.lease_seconds:
+            return True
+        return self._member.stop.reason is not None and self._leaves()
+
+    def _leaves(self) -> bool:
+        """Have the attempt save and end. Returns whether there is no more time for that."""
+        now = time.monotonic()
+        if self._left_at is None:
+            self._left_at = now
+            tell = partial(self.tell, {LEAVES: True})
+            threading.Thread(target=tell, name="gathering", daemon=True).start()
+        return now - self._left_at > self._settings.notice_seconds
 
     def tell(self, why: JsonObject) -> None:
-        if self.is_over():
-            return
         try:
             gathering.tell(self._database, self._job_id, self._lease_token, self._member.id, why)
         except Exception as error:  # whoever waits for the word finds this machine silent
@@ -198,7 +199,7 @@ class Gatherings:
         memory: Memory,
     ) -> None:
         self._database, self._store, self._member = database, store, member
-        self._lease_seconds, self._kind_of, self._memory = settings.lease_seconds, kind_of, memory
+        self._settings, self._kind_of, self._memory = settings, kind_of, memory
 
     def attend(self, job_id: int) -> str | None:
         """Of a job that this worker came for: how its machine's part of the attempt ended, once it has; None where it
@@ -228,7 +229,7 @@ class Gatherings:
         kind = self._kind_of(told.kind)
         spec: Spec = kind.spec_of(told.spec)
         context = PartContext(
-            self._database, self._store, self._member, self._lease_seconds, job_id, summons, spec, number,
+            self._database, self._store, self._member, self._settings, job_id, summons, spec, number,
             self._memory, cleanup,
         )  # fmt: skip
         logger.info("%s: attempt %d: ranks of this machine begin", told.label, summons.lease_token)

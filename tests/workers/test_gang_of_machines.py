@@ -45,6 +45,7 @@ from tests.tasks.train.gang_life import (
     spec_of,
 )
 from tests.toy_kinds import kind_with
+from workers.attempt import StopSignal
 from workers.execute import Executor
 from workers.heartbeat import Member
 
@@ -107,12 +108,12 @@ def ranks_here() -> dict[int, int]:
     return {rank_of(pid): pid for pid in ranks}
 
 
-def once(database: Database, act: Callable[[], object]) -> Callable[[Line], None]:
-    """At a step after a checkpoint."""
+def once(database: Database, act: Callable[[], object], after: int = 0) -> Callable[[Line], None]:
+    """At a step after a checkpoint, or after that of step `after`."""
     done: list[object] = []
 
     def heard(line: Line) -> None:
-        if not done and line.word == "step" and row(database, "train").step > 0:
+        if not done and line.word == "step" and row(database, "train").step > after:
             done.append(act())
 
     return heard
@@ -121,7 +122,8 @@ def once(database: Database, act: Callable[[], object]) -> Callable[[Line], None
 def test_two_machines_end_with_the_bits_of_one(
     machines: Machines, database: Database, store: ArtifactStore, home: Home, tmp_path: Path
 ) -> None:
-    """After an attempt of which the other machine lost its rank, from the checkpoint that came over from it."""
+    """After an attempt of which the other machine lost its rank, from the checkpoint that came over from it, and one
+    that the other machine was told to leave."""
     data = tmp_path / "data"
     inputs = data_in(data)
     alone = digest_of(train.run(FakeContext(tmp_path / "alone", spec_of(), inputs)))
@@ -153,9 +155,15 @@ def test_two_machines_end_with_the_bits_of_one(
     assert open_sockets and not reachable, "all listen at the address that was named"
     assert left_of(home.root) == [] and closed_within(open_sockets, 10)
     assert row(database, "train").step > 0
+    saved = row(database, "train").step
+    with hearing(once(database, lambda: machines.members[0].stop.set("preempted"), after=saved)):
+        here, leader = machines.run()
+    assert here == "its part of an attempt has ended" and leader.startswith("preempted at step ")
+    assert row(database, "train").step > saved, "what was done is saved, as there was time"
+    machines.members[0].stop = StopSignal()
     assert machines.run() == ["its part of an attempt has ended", SUCCEEDED]
     found = [(a.outcome, a.environment["ranks"], a.environment["nodes"]) for a in attempts(database, "train")]
-    assert found == [(LOST, 2, 2), (SUCCEEDED, 2, 2)]
+    assert found == [(LOST, 2, 2), (PREEMPTED, 2, 2), (SUCCEEDED, 2, 2)]
     (weights,) = [a for a in artifacts_of_job(database, row(database, "train").id) if a.final]
     assert weights.sha256 == alone
 

@@ -19,7 +19,7 @@ from typing import Literal
 import torch
 
 from errors import ConfigError, EnvironmentLacks, RanksLost
-from tasks.context import Draft, Finished, Note, Point, TaskContext, Yielded
+from tasks.context import LEAVES, Draft, Finished, Note, Point, TaskContext, Yielded
 from tasks.results import TrainResult
 from tasks.specs import TrainSpec
 from tasks.train import validation
@@ -127,7 +127,7 @@ class _Attempt:
         self._watch = Watch(
             time.monotonic(), _STARTING_SECONDS if context.gang is None else _GATHERING_SECONDS
         )
-        self._asked_others = 0.0
+        self._asked_others, self._others_leave = 0.0, False
         self._began = self._saved_at = began
         self._loaded = False
         self._step = context.step
@@ -150,7 +150,7 @@ class _Attempt:
                 if (sentence := self._watch.look(time.monotonic())) is not None:
                     raise RanksLost(sentence)
                 self._published(wait=False)
-                if self._reason is None and (reason := self._context.should_stop()):
+                if self._reason is None and (reason := self._stops()):
                     self._reason = reason
                     if not self._unsaved:
                         return Yielded(reason)
@@ -160,14 +160,20 @@ class _Attempt:
             self._group.log()
             raise
 
+    def _stops(self) -> str | None:
+        return self._context.should_stop() or ("preempted" if self._others_leave else None)
+
     def _look_after_others(self) -> None:
-        """Raises why another machine ended its part. A state that does not answer says nothing."""
+        """Raises why another machine ended its part, and hears whether one will. A state that does not answer says
+        nothing."""
         gang, now = self._context.gang, time.monotonic()
         if gang is None or now - self._asked_others < _OTHERS_SECONDS:
             return
         self._asked_others = now
         for told in gang.words():
-            raise error_of(told)
+            if told is None or told.get(LEAVES) is not True:
+                raise error_of(told)
+            self._others_leave = True
 
     @property
     def _unsaved(self) -> bool:
