@@ -167,7 +167,7 @@ def comparisons_csv(summary: Summary) -> str:
     """One line per pair and measure, with full precision; empty cells could not be compared, or have no p."""
     names = ["a", "b", "seeds_a", "seeds_b", "sequences", "measure", "primary", "interval_of", "delta", "low", "high",
              "p_value", "holm", "failed_a", "failed_b", "missing_a", "missing_b", "error_of_looks",
-             "verdict_of_looks"]  # fmt: skip
+             "verdict_of_looks", "p_value_is_reliable", "no_interval_because"]  # fmt: skip
     records = []
     for c in summary.comparisons:
         pair = {"a": c.a, "b": c.b, "seeds_a": c.seeds[0], "seeds_b": c.seeds[1], "sequences": c.sequences,
@@ -179,6 +179,8 @@ def comparisons_csv(summary: Summary) -> str:
             record = _record(c.contrasts[place]) if c.contrasts else {}
             if place == c.primary and c.holm is not None:
                 record["holm"] = str(c.holm).lower()
+            if place == c.primary and record.get("p_value") is not None:
+                record["p_value_is_reliable"] = str(c.is_reliable).lower()
             if place == c.primary and c.last_look is not None:
                 record["verdict_of_looks"] = c.last_look.verdict
             records.append(pair | main | record)
@@ -259,7 +261,10 @@ def _mark(comparison: ArmComparison) -> str:
 
 def _record(found: Contrast) -> dict[str, float | str | None]:
     low, high = found.interval or (None, None)
-    return {"delta": found.delta, "low": low, "high": high, "p_value": found.p_value}
+    return {
+        "delta": found.delta, "low": low, "high": high, "p_value": found.p_value,
+        "no_interval_because": found.reason or None,
+    }  # fmt: skip
 
 
 def _latex(found: Contrast, scale: float, digits: int) -> str:

@@ -243,8 +243,8 @@ def printed_interval(found: Estimate, scale: float, digits: int, of_value: int) 
     """With more digits where it would have no width, or not hold the value as `of_value` digits have it."""
     if found.interval is None:
         return ""
-    value = float(f"{scale * found.value:.{of_value}f}")
     for places in range(digits, digits + 5):
+        value = float(f"{scale * found.value:.{max(of_value, places)}f}")
         low, high = (f"{scale * edge:.{places}f}" for edge in found.interval)
         if low != high and float(low) <= value <= float(high):
             break

@@ -72,6 +72,7 @@ def test_csv_has_every_measure_and_reads_back():
     main = summary.comparisons[0].main
     assert float(records[5]["p_value"]) == main.p_value and float(records[5]["low"]) == main.interval[0]
     assert records[5]["holm"] == str(summary.comparisons[0].holm).lower()
+    assert [record["p_value_is_reliable"] for record in records[4:6]] == ["", "false"], "two seeds"
     assert {record["p_value"] for record in records if record["primary"] == "false"} == {""}
     absent = list(csv.DictReader(io.StringIO(comparisons_csv(open_loop_summary()))))
     assert len(absent) == 6 and {record["delta"] for record in absent} == {""}

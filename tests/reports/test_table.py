@@ -47,7 +47,7 @@ def test_a_printed_interval_holds_the_printed_value():
         low, high = map(
             float, printed_interval(Estimate(value, (value,), None, interval), 100, 0, 1).split("–")
         )
-        assert low <= float(f"{100 * value:.1f}") <= high and f"{low:g}–{high:g}" == told
+        assert low <= 100 * value <= high and f"{low:g}–{high:g}" == told
 
 
 def test_the_caption_says_what_n_is_and_what_an_interval_is_not():

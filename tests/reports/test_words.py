@@ -106,7 +106,7 @@ def test_nothing_but_zeros() -> None:
     first, second = told(*runs, scatter={"avg_len": LENGTH})
     assert first == (
         "Nothing can be said of b against a in average length, with 2 and 2 seeds on 9 sequences: 0.00 tasks, without "
-        "an interval as all seeds are alike."
+        "an interval as the seeds of each arm are alike."
     )
     assert "is not known: where nearly all sequences fail" in second
     alone = told(*(RunReport(arm, 0, 1, results=(0,) * 9) for arm in "ab"), scatter={"avg_len": LENGTH})
