@@ -20,7 +20,7 @@ from benchmarks.inference import RESULT, Json
 from settings import files
 
 #: Data sets of a cell: of comparisons and families, of arms, of one seed.
-SETS = (200, 100, 4)
+SETS = (40, 20, 2)
 
 _ASKED = """
 import json, sys
