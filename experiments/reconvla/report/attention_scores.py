@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 
@@ -104,7 +103,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return fmean(known) if len(known) == len(values) else None
 
 
-def over_demonstrations(table: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def over_demonstrations(table: Mapping[str, Sequence[float]]) -> dict[str, Interval | None]:
     """95 % intervals of one model's shares and of their differences to the centre prior, over other demonstrations
     (`reports.grouped`); table: `by_demonstration`. By the name of the interval, as far as the table has the figure."""
     frames = [int(count) for count in table.get("frames", ())]
@@ -118,6 +117,19 @@ def over_demonstrations(table: Mapping[str, Sequence[float]]) -> dict[str, Any]:
         ends = grouped_share_interval((values * frames).tolist(), frames)
         found[interval] = (2 * ends[0] - 1, 2 * ends[1] - 1) if minus and ends is not None else ends
     return found
+
+
+def with_intervals(scores: AttentionScores) -> AttentionScores:
+    """Of one model, with the intervals of its shares over demonstrations as far as these are recorded."""
+    found = over_demonstrations(scores.by_demonstration)
+    return replace(
+        scores,
+        mass_in_gaze_ci95=found.get("mass_in_gaze_ci95", scores.mass_in_gaze_ci95),
+        pointing_accuracy_ci95=found.get("pointing_accuracy_ci95", scores.pointing_accuracy_ci95),
+        static_share_ci95=found.get("static_share_ci95", scores.static_share_ci95),
+        mass_over_centre_ci95=found.get("mass_over_centre_ci95", scores.mass_over_centre_ci95),
+        pointing_over_centre_ci95=found.get("pointing_over_centre_ci95", scores.pointing_over_centre_ci95),
+    )
 
 
 def _interval(

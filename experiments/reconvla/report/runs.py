@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from calvin.metrics import task_scores
 from db.states import FAILED
-from experiments.reconvla.report.attention_scores import AttentionScores, over_demonstrations
+from experiments.reconvla.report.attention_scores import AttentionScores, with_intervals
 from experiments.reconvla.report.corpora import TRAINING, Corpora
 from experiments.reconvla.report.sequences import Sequences, judged_by
 from reports.data import LossPoint, RunReport, Slice, TaskScore
@@ -170,7 +170,7 @@ def _attention(result: AttentionResult | None) -> AttentionScores | None:
         heads=result.heads,
         by_demonstration=result.by_demonstration,
     )
-    return replace(scores, **over_demonstrations(result.by_demonstration))
+    return with_intervals(scores)
 
 
 def _interval(ends: Sequence[float] | None) -> tuple[float, float] | None:
