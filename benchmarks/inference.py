@@ -3,8 +3,9 @@
     python -m benchmarks.inference --sets 10000
 
 writes benchmarks/results/inference.json, cell by cell: what a run that was ended has done is not done again, unless the
-code that it asked is another by now; such cells are taken out, and `missing` names what is not there. Exact bounds
-(Clopper & Pearson) are beside every share. The truths are those of `benchmarks.simulated_results`.
+code that it asked is another by now; such cells are taken out, and `missing` names what is not there
+(`benchmarks.inference_carry` keeps those of a change that changes no figure). Exact bounds (Clopper & Pearson) are
+beside every share. The truths are those of `benchmarks.simulated_results`.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ def main() -> None:
             {"seeds": looks, "called_different": error_of_looks(looks)}
             for looks in (((3, 3), (6, 6)), ((3, 3), (6, 3)), ((3, 3), (4, 4), (5, 5), (6, 6)))
         ],
+        "carried": before.get("carried", []),
     }
     rows = {part.name: run.known(part, before) for part in run.parts}
 

@@ -3,8 +3,9 @@
 python -m benchmarks.train_throughput --steps 8 --rounds 40
 
 The job reads its index, composes pictures, draws its noise, checks its losses and asks at every step whether to
-stop. The plain loop is forward, backward, clipping and AdamW on one batch that is ready in memory. Both run in
-turns in one process, so that they meet the same machine.
+stop. The plain loop is forward, backward, clipping and AdamW on one batch that is ready in memory, by the libraries'
+own modules, where a job of a small model computes in few operations (`models.short_training`). Both run in turns in
+one process, so that they meet the same machine.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from operator import truediv
 from pathlib import Path
 from typing import Any
@@ -24,16 +26,15 @@ import torch
 from benchmarks import made_up_index
 from benchmarks.machine import describe
 from experiments.reconvla.arms import built_in_method
-from experiments.reconvla.model_plan import planned_model
+from experiments.reconvla.model_plan import planned_model, planned_stage
 from experiments.reconvla.named_config import load_config
 from models.batches import collate, draw_noise
 from models.recipe import initial_model, recipe_of
-from settings.typed_json import from_json
 from tasks.context import Draft, InputFile, Point
 from tasks.data.index_reader import load_index
 from tasks.data.samples import sample_of
 from tasks.memory_limits import MemoryLimits
-from tasks.specs import TrainingSpec, TrainSpec
+from tasks.specs import TrainSpec
 from tasks.train import run as train
 from tasks.train.optimizer import make_optimizer
 
@@ -98,13 +99,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=_RESULT)
     arguments = parser.parse_args()
     config = load_config(arguments.preset, None, tuple(arguments.set))
-    settings = config.training.model_dump(mode="json")
-    settings |= {"steps": 10**6, "checkpoint_seconds": 10**6, "open_loop": None}
+    settings = config.training
     method = built_in_method(arguments.arm)
     model = planned_model(
-        config.model, {}, method, settings["reconstruction_weight"], [made_up_index.INSTRUCTION]
+        config.model, {}, method, settings.reconstruction_weight, [made_up_index.INSTRUCTION]
     )
-    training = from_json(TrainingSpec, settings, "training")
+    training = replace(
+        planned_stage(settings, "training", model.config),
+        steps=10**6, checkpoint_seconds=1e6, open_loop=None,
+    )  # fmt: skip
     spec = TrainSpec(
         model=model, training=training, seed=0, slice_seconds=1e6, drawn_by=None, drawn_basis=None
     )
@@ -114,7 +117,7 @@ def main() -> None:
         inputs = made_up_index.write(Path(folder), arguments.frames)
         context = Context(spec, inputs, Path(folder))
         plain = _plain_loop(spec, inputs)
-        context.run_slice(2 * arguments.frames // settings["batch_size"])  # every picture has been composed
+        context.run_slice(2 * arguments.frames // settings.batch_size)  # every picture has been composed
         plain(2)
         for _ in range(arguments.rounds):
             seconds["job"].append(context.run_slice(arguments.steps))
@@ -125,7 +128,7 @@ def main() -> None:
         "preset": arguments.preset,
         "arm": arguments.arm,
         "settings": arguments.set,
-        "batch_size": settings["batch_size"],
+        "batch_size": settings.batch_size,
         "steps_per_second": {name: round(1 / value, 3) for name, value in medians.items()},
         "ratio": round(statistics.median(map(truediv, seconds["plain"], seconds["job"])), 3),
         "input_wait_seconds_per_step": round(statistics.median(waited), 6),

@@ -62,6 +62,7 @@ def command(
     say(f"loading {checkpoint}", error=True)
 
     from experiments.reconvla.held_out import frames_of_dataset
+    from experiments.reconvla.report.attention_scores import over_demonstrations
     from tasks.data.index_reader import load_index
     from tasks.fixed_state import FixedState
     from tasks.probes.attention import chosen_rows, write_looks
@@ -80,8 +81,10 @@ def command(
             raise InvalidInput("no held-out frame has a gaze region to judge attention by")
         looks = look(model.eval(), recipe, index, rows, layer, chosen)
         assert looks is not None
+        measured = figures_of(looks)
         figures: dict[str, Any] = {
-            **figures_of(looks),
+            **measured,
+            **over_demonstrations(measured["by_demonstration"]),
             "layer": layer,
             "heads": chosen or [],
             "threads": threads,

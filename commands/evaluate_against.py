@@ -10,6 +10,7 @@ from typing import Any
 from calvin.sequences import CHAIN_LENGTH
 from commands.named_policy import NamedPolicy
 from errors import InvalidInput
+from reports.numbers import p_equals, signed
 from settings.shown import one_line
 from settings.streams import say
 from simulators.rendering import Renderer
@@ -75,18 +76,19 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     ]
     won, lost, p = document["won"], document["lost"], document["p_value_these_weights"]
     found.append(
-        f"difference {100 * document['difference']:+.1f} points; of {won + lost} sequences on which they differ the "
-        f"first did {won}, the second {lost}"
+        f"difference {signed(100 * document['difference'], 1)} points; of {won + lost} sequences on which they differ "
+        f"the first did {won}, the second {lost}"
     )
     if document["decided"]:
         saved = document["most_sequences"] - played
         found.append(
-            f"{document['better']} is better at {what} (p {p:.2g}, which holds whenever it is stopped)"
+            f"{document['better']} is better at {what} ({p_equals(p)}, which holds whenever it is stopped)"
             + (f"; {saved} sequences were not needed" if saved else "")
             + ". Whoever stops once a difference shows sees it larger than it is."
         )
     else:
-        found.append(f"they were not told apart (p {p:.2g})")
+        told = p_equals(p) if won + lost else "they differ on no sequence"
+        found.append(f"they were not told apart ({told})")
     found.append("This is of these two policies: weights of another seed may do otherwise.")
     return found
 

@@ -193,7 +193,7 @@ def normalised(
             )
     stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     means, deviations = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
-    return (stacked.float() / 255.0 - means) / deviations
+    return stacked.float().div_(255.0).sub_(means).div_(deviations)
 
 
 def expand_placeholder(input_ids: IdArray, labels: IdArray, patches: int) -> tuple[IdArray, IdArray]:

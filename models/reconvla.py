@@ -51,6 +51,7 @@ class ReconVLA(Pretrained, nn.Module):
         super().__init__()
         self.config = config
         self.source = "the model"  # in messages: the folder or file that its weights are from
+        self.recomputes = False  # whether activations between the language model's blocks are made anew
         self.schedule = Schedule.training()
         self.vision_tower: Any = build_part(config, "vision_tower", seed)
         self.projector: Any = build_part(config, "projector", seed)
@@ -139,7 +140,7 @@ class ReconVLA(Pretrained, nn.Module):
 
     def recompute_activations(self) -> None:
         """Keep the language model's activations only between its blocks (gradient checkpointing)."""
-        model = self.language_model
+        model, self.recomputes = self.language_model, True
         # transformers gave it another name in the course of version 5.
         name = "activation_checkpointing_enable"
         enable = getattr(model, name, None) or model.gradient_checkpointing_enable

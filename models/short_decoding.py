@@ -23,13 +23,11 @@ from torch.nn import functional as F
 
 from models.batches import Batch
 from models.reconvla import ReconVLA
+from models.short_shapes import is_small_and_plain
 
 #: By how much the likeliest token is ahead, as a share of the greatest logit's size: many times what the order of sums
 #: changes (`trials/decoding.py` measures both).
 _ROOM = 2.0**-14
-#: Models whose weights are put together for each chunk are at most so wide: then it costs less than the calls.
-_WIDEST = 256
-
 
 #: Batches in a row that a model's tokens are decoded plainly without another try, at most.
 _MOST_PLAIN = 63
@@ -57,10 +55,8 @@ class Tries:
 def few_operations(model: ReconVLA) -> bool:
     """Whether `short_tokens` computes what the model's own modules do: a small, plain Qwen2 in float32 on the
     processor, whose likeliest token is the answer."""
-    language, config = model.language_model, model.config.language
-    if config.sliding_window is not None or config.rope_scaling is not None or config.hidden > _WIDEST:
-        return False
-    if model.config.generation is not None or torch.is_autocast_enabled("cpu"):
+    language = model.language_model
+    if not is_small_and_plain(model.config) or torch.is_autocast_enabled("cpu"):
         return False
     parameters = list(language.parameters())
     return (

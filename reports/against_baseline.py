@@ -24,6 +24,8 @@ Results = Mapping[int, Sequence[int]]
 
 #: Why two models of one seed have no interval.
 ALL_ALIKE = "all sequences are alike"
+#: Why methods have none whose models differ in no arm, also where they differ between arms.
+EACH_ALIKE = "the seeds of each arm are alike"
 #: Why measures that are not looked at have none with adaptive seeds.
 BY_LOOKS = "seeds ended by looks"
 
@@ -164,7 +166,8 @@ def _numbers(results: NDArray[np.int64], level: int | None) -> list[float]:
 
 
 def _of_method(found: MethodDifference, is_primary: bool) -> Contrast:
-    return Contrast(found.delta, found.interval, found.p_value if is_primary else None, found.reason)
+    reason = EACH_ALIKE if found.reason == NO_SPREAD else found.reason
+    return Contrast(found.delta, found.interval, found.p_value if is_primary else None, reason)
 
 
 def _of_look(found: MethodDifference, is_primary: bool, look: LastLook) -> Contrast:
@@ -172,7 +175,7 @@ def _of_look(found: MethodDifference, is_primary: bool, look: LastLook) -> Contr
     is not where seeds ended by what they showed."""
     if not look.seeds or not is_primary:
         return Contrast(found.delta, None, None, BY_LOOKS if look.seeds else NO_LOOK_YET)
-    return Contrast(found.delta, look.interval, look.p_value, "" if look.interval is not None else NO_SPREAD)
+    return Contrast(found.delta, look.interval, look.p_value, "" if look.interval is not None else EACH_ALIKE)
 
 
 def _first(results: Results, seeds: int) -> Results:

@@ -12,7 +12,8 @@ from rich.text import Text
 from reports.against_baseline import ArmComparison, Contrast
 from reports.csv_cells import csv_text
 from reports.latex import escaped, tabular, with_interval
-from reports.numbers import interval_words, p_words, signed
+from reports.level import ALPHA
+from reports.numbers import bound_words, interval_words, p_words, signed
 from reports.ruled import Line, ruled_png
 from reports.summary import Summary
 from settings.shown import one_line
@@ -75,8 +76,8 @@ def methods(summary: Summary) -> str:
         parts.append(
             f"Seeds were added as looks asked: interval (95\N{NO-BREAK SPACE}%) and p are of an arm's last look, "
             "over as many seeds of the baseline. The intervals of all looks and arms hold together; p is of that look "
-            f"alone, and {HOLDS} where it is at or below {looks[0].bound:.2g}, which was set before. Welch's t over "
-            "one figure for each trained model, unpaired."
+            f"alone, and {HOLDS} where it is at or below {bound_words(looks[0].bound)}, which was set before. "
+            "Welch's t over one figure for each trained model, unpaired."
         )
         return " ".join([*parts, *_asides(summary)])
     count = sum(one.main is not None and one.main.p_value is not None for one in summary.comparisons)
@@ -99,7 +100,8 @@ def methods(summary: Summary) -> str:
     if any(comparison.main and comparison.main.p_value is not None and not comparison.is_reliable
            for comparison in summary.comparisons):  # fmt: skip
         parts.append(
-            f"{UNSURE}: with two seeds in an arm p cannot be relied on where the arms scatter unequally."
+            f"{UNSURE}: with two seeds in an arm neither p nor the interval can be relied on where the arms scatter "
+            "unequally."
         )
     return " ".join([*parts, *_asides(summary)])
 
@@ -165,7 +167,7 @@ def comparisons_csv(summary: Summary) -> str:
     """One line per pair and measure, with full precision; empty cells could not be compared, or have no p."""
     names = ["a", "b", "seeds_a", "seeds_b", "sequences", "measure", "primary", "interval_of", "delta", "low", "high",
              "p_value", "holm", "failed_a", "failed_b", "missing_a", "missing_b", "error_of_looks",
-             "verdict_of_looks"]  # fmt: skip
+             "verdict_of_looks", "p_value_is_reliable", "no_interval_because"]  # fmt: skip
     records = []
     for c in summary.comparisons:
         pair = {"a": c.a, "b": c.b, "seeds_a": c.seeds[0], "seeds_b": c.seeds[1], "sequences": c.sequences,
@@ -177,6 +179,8 @@ def comparisons_csv(summary: Summary) -> str:
             record = _record(c.contrasts[place]) if c.contrasts else {}
             if place == c.primary and c.holm is not None:
                 record["holm"] = str(c.holm).lower()
+            if place == c.primary and record.get("p_value") is not None:
+                record["p_value_is_reliable"] = str(c.is_reliable).lower()
             if place == c.primary and c.last_look is not None:
                 record["verdict_of_looks"] = c.last_look.verdict
             records.append(pair | main | record)
@@ -238,8 +242,17 @@ def _formatted(comparison: ArmComparison, summary: Summary) -> Iterator[Shown]:
     for place in shown_places(summary) if comparison.contrasts else ():
         found, (scale, digits) = comparison.contrasts[place], summary.metric.scale_of(place)
         interval = found.reason if found.interval is None else interval_words(found.interval, scale, digits)
-        p = "" if found.p_value is None else f"{p_words(found.p_value)}{_mark(comparison)}"
+        p = (
+            ""
+            if found.p_value is None
+            else f"{p_words(found.p_value, _bound(comparison))}{_mark(comparison)}"
+        )
         yield Shown(signed(scale * found.delta, digits), interval, p)
+
+
+def _bound(comparison: ArmComparison) -> float:
+    """What p is held against."""
+    return ALPHA if comparison.last_look is None else comparison.last_look.bound
 
 
 def _mark(comparison: ArmComparison) -> str:
@@ -248,12 +261,15 @@ def _mark(comparison: ArmComparison) -> str:
 
 def _record(found: Contrast) -> dict[str, float | str | None]:
     low, high = found.interval or (None, None)
-    return {"delta": found.delta, "low": low, "high": high, "p_value": found.p_value}
+    return {
+        "delta": found.delta, "low": low, "high": high, "p_value": found.p_value,
+        "no_interval_because": found.reason or None,
+    }  # fmt: skip
 
 
 def _latex(found: Contrast, scale: float, digits: int) -> str:
     if found.interval is None:
-        return f"${scale * found.delta:+.{digits}f}$"
+        return f"${signed(scale * found.delta, digits).replace('−', '-')}$"
     low, high = found.interval
     return with_interval(scale * found.delta, (scale * low, scale * high), digits, sign="+")
 
@@ -261,4 +277,4 @@ def _latex(found: Contrast, scale: float, digits: int) -> str:
 def _latex_p(comparison: ArmComparison, value: float) -> str:
     mark = _mark(comparison)
     raised = f"^{{{mark}}}" if mark else ""
-    return f"${'<0.001' if value < 0.001 else f'{value:.3f}'}{raised}$"
+    return f"${p_words(value, _bound(comparison)).replace(' ', '')}{raised}$"

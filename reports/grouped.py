@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from reports.level import ALPHA
 from reports.methods import Interval
 
 
-def grouped_share_interval(hits: Sequence[int], counts: Sequence[int]) -> Interval | None:
+def grouped_share_interval(hits: Sequence[float], counts: Sequence[int]) -> Interval | None:
     """95 % interval of sum(hits) / sum(counts) over other demonstrations; one entry for each demonstration with frames.
 
-    Student's t of a ratio over whole demonstrations (Cochran 1977, section 2.11). Where all have the same share, 0 or 1
-    say, each demonstration counts as one trial (Wilson). None of fewer than two.
+    Student's t of a ratio over whole demonstrations (Cochran 1977, section 2.11), on log odds, as a share near 0 or 1
+    scatters unevenly. Where all have the same share, 0 or 1 say, each demonstration counts as one trial (Wilson). None
+    of fewer than two.
     """
     pairs = [(hit, count) for hit, count in zip(hits, counts, strict=True) if count]
     if len(pairs) < 2:
@@ -31,5 +32,6 @@ def grouped_share_interval(hits: Sequence[int], counts: Sequence[int]) -> Interv
         low, high = proportion_confint(share * groups, groups, alpha=ALPHA, method="wilson")
         return float(low), float(high)
     error = sqrt(groups / (groups - 1) * float((rest**2).sum())) / float(count.sum())
-    half = float(stats.t.ppf(1 - ALPHA / 2, groups - 1)) * error
-    return max(0.0, share - half), min(1.0, share + half)
+    half = float(stats.t.ppf(1 - ALPHA / 2, groups - 1)) * error / (share * (1 - share))
+    middle = float(special.logit(share))
+    return float(special.expit(middle - half)), float(special.expit(middle + half))

@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from reports.data import ReportData
 from reports.meaning import meaning
-from reports.numbers import duration, p_words, signed
+from reports.methods import Interval
+from reports.numbers import duration, fixed, interval_words, p_words, signed
 from reports.section import Section
 from reports.summary import Summary
 from reports.words import findings
@@ -35,7 +36,9 @@ def render_html(data: ReportData, summary: Summary) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"fixed": _fixed, "signed": signed, "p": p_words, "duration": duration}
+    environment.filters |= {
+        "fixed": fixed, "signed": signed, "edges": _edges, "p": p_words, "duration": duration
+    }  # fmt: skip
     sequences = {arm.sequences for arm in summary.arms if arm.sequences}
     shown = [(section, list(_rendered(environment, section, data, summary))) for section in data.sections]
     return environment.get_template("reports/page.html").render(
@@ -84,5 +87,5 @@ def _readable(value: Any) -> Any:
     return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _fixed(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
+def _edges(interval: Interval, digits: int, scale: float = 1) -> str:
+    return interval_words(interval, scale, digits)

@@ -84,7 +84,9 @@ def _measured(arm: ArmSummary, title: str, metric: Metric) -> list[str]:
 def with_interval(value: float, interval: Interval, digits: int, sign: str = "") -> str:
     """The value with the way to each edge of its interval. sign: "+" to write that of a positive value too."""
     low, high = (abs(value - edge) for edge in interval)
-    return f"${value:{sign}.{digits}f}_{{-{low:.{digits}f}}}^{{+{high:.{digits}f}}}$"
+    told = f"{value:{sign}.{digits}f}"
+    told = told if float(told) else told.lstrip("+-")
+    return f"${told}_{{-{low:.{digits}f}}}^{{+{high:.{digits}f}}}$"
 
 
 def escaped(text: str) -> str:

@@ -16,6 +16,8 @@ from reports.summary import Summary
 #: A smaller difference than one that is found so often is called one that could not have been found.
 POWER = 0.8
 
+_RANGES = "; ranges in brackets are of the ends of that interval"
+
 
 def limits(data: ReportData, summary: Summary) -> Iterator[str]:
     """Sentences of the comparisons of methods, one for each number of seeds."""
@@ -50,8 +52,33 @@ def limits(data: ReportData, summary: Summary) -> Iterator[str]:
         missed.append(f"the larger figures are where Holm's correction for {tests} arms is at its strictest")
     yield (
         f"What could not have been found, or not in four of five such ablations: {'; '.join(missed)}. That is if "
-        f"{scatters(known, compared[0].sequences, summary)}."
+        f"{scatters(known, compared[0].sequences, summary)}{_RANGES}."
     )
+
+
+def exaggerated(data: ReportData, summary: Summary) -> Iterator[str]:
+    """A sentence for differences of methods that are shown though most ablations like this would have missed them.
+
+    What is looked at has one of its own.
+    """
+    known = data.scatter.get(summary.metric.columns[summary.primary])
+    if known is None:
+        return
+    scale, _ = summary.metric.scale_of(summary.primary)
+    titles = {arm.arm: arm.title for arm in summary.arms}
+    told = [
+        titles[one.b]
+        for one in summary.comparisons
+        if one.interval_of == "method" and one.last_look is None and one.main is not None
+        if one.main.p_value is not None and one.main.p_value < ALPHA
+        if (sd := known.of_model(one.sequences)) > 0
+        and abs(scale * one.main.delta) < detectable(sd, one.seeds, POWER)
+    ]
+    if told:
+        yield (
+            f"The difference of {' and that of '.join(told)} is smaller than what four of five such ablations find. "
+            "Differences of that size that are shown are larger on average than those of the methods."
+        )
 
 
 def at_an_end(summary: Summary, arm: str) -> bool:
@@ -99,7 +126,7 @@ def _of_looks(look: LastLook, sequences: int, known: Spread, summary: Summary) -
     return (
         "What could not be found, or not in four of five such ablations: at the last look that is planned, with "
         f"{look.most} seeds on {sequences} sequences, true differences {missed}. That is if "
-        f"{scatters(known, sequences, summary)}."
+        f"{scatters(known, sequences, summary)}{_RANGES}."
     )
 
 

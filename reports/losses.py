@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 
 from reports.data import RunReport
-from reports.methods import MethodDifference, paired
+from reports.methods import NO_SPREAD, ONE_SEED, MethodDifference, paired
+
+#: Why pairs have no interval.
+_OF_PAIRS = {ONE_SEED: "one seed in common", NO_SPREAD: "all pairs are alike"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,18 @@ def compare_losses(
         known = [
             (one.seed, getattr(one, name), getattr(other, name))
             for one, other in pairs
-            if getattr(one, name) is not None and getattr(other, name) is not None
+            if _is_known(getattr(one, name)) and _is_known(getattr(other, name))
         ]
-        found.append(paired({seed: of_a for seed, of_a, _ in known}, {seed: of_b for seed, _, of_b in known}))
+        found.append(
+            _told(paired({seed: of_a for seed, of_a, _ in known}, {seed: of_b for seed, _, of_b in known}))
+        )
     return LossComparison(a, b, *found)
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and isfinite(value)
+
+
+def _told(found: MethodDifference | None) -> MethodDifference | None:
+    """With a reason that is of pairs."""
+    return None if found is None else replace(found, reason=_OF_PAIRS.get(found.reason, found.reason))

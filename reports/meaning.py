@@ -39,6 +39,9 @@ def _of_sequences(summary: Summary) -> Iterator[str]:
             f"{most} sequence{'s' * (most != 1)} a run: even a rate of 0 or 100 % leaves {100 * high:.0f} points open"
             f"{_order(summary)}."
         )
+        alone = (arm.estimates for arm in summary.arms if len(arm.evaluated_seeds) == 1)
+        if any(found is not None and found.mean.interval is not None for found in alone):
+            yield f"Intervals of the {summary.metric.title} are drawn from these few, and too narrow."
 
 
 def _order(summary: Summary) -> str:

@@ -12,8 +12,7 @@ from rich.text import Text
 from reports.arm_intervals import FEWEST_CROSSED
 from reports.csv_cells import csv_text
 from reports.data import ReportData
-from reports.estimates import METHOD, METHOD_HERE, WEIGHTS
-from reports.methods import Interval
+from reports.estimates import METHOD, METHOD_HERE, WEIGHTS, Estimate
 from reports.metric import Metric
 from reports.ruled import Line, ruled_png
 from reports.summary import MARK, ArmSummary, Summary
@@ -232,21 +231,23 @@ def _row(arm: ArmSummary, metric: Metric, *, reference: bool) -> Row:
     return Row(
         method=(_RANDOM if arm.comparable else f"{_RANDOM} {MARK}") if reference else arm.shown,
         success=tuple(f"{100 * share.value:.1f}" for share in shares),
-        success_ci=tuple(_interval(share.interval, 100, 0) for share in shares),
+        success_ci=tuple(printed_interval(share, 100, 0, 1) for share in shares),
         mean=f"{mean.value:.{metric.digits}f}",
-        mean_ci=_interval(mean.interval, 1, metric.digits),
+        mean_ci=printed_interval(mean, 1, metric.digits, metric.digits),
         trials=f"{arm.sequences} × {seeds}" if seeds > 1 else str(arm.sequences),
         reference=reference,
     )
 
 
-def _interval(interval: Interval | None, scale: float, digits: int) -> str:
-    """With a digit more where it would have no width."""
-    if interval is None:
+def printed_interval(found: Estimate, scale: float, digits: int, of_value: int) -> str:
+    """With more digits where it would have no width, or not hold the value as `of_value` digits have it."""
+    if found.interval is None:
         return ""
-    low, high = (f"{scale * edge:.{digits}f}" for edge in interval)
-    if low == high:
-        low, high = (f"{scale * edge:.{digits + 1}f}" for edge in interval)
+    for places in range(digits, digits + 5):
+        value = float(f"{scale * found.value:.{max(of_value, places)}f}")
+        low, high = (f"{scale * edge:.{places}f}" for edge in found.interval)
+        if low != high and float(low) <= value <= float(high):
+            break
     return f"{low}–{high}"
 
 

@@ -10,9 +10,9 @@ from reports.against_baseline import ArmComparison, Contrast
 from reports.data import ReportData
 from reports.last_look import LastLook
 from reports.level import ALPHA
-from reports.limits import amount, at_an_end, limits, scatters
+from reports.limits import amount, at_an_end, exaggerated, limits, scatters
 from reports.metric import Metric
-from reports.numbers import interval_words, p_equals, signed
+from reports.numbers import bound_words, interval_words, p_equals, signed
 from reports.summary import Summary
 
 #: Of a normal distribution, two-sided at 0.05.
@@ -35,6 +35,7 @@ def _sentences(data: ReportData, summary: Summary) -> Iterator[str]:
     if any(comparison.interval_of == "weights" for comparison in summary.comparisons):
         yield _one_seed(data, summary)
     yield from limits(data, summary)
+    yield from exaggerated(data, summary)
     looks = [
         one.last_look for one in summary.comparisons if one.last_look is not None and one.last_look.seeds
     ]
@@ -59,20 +60,25 @@ def _found(comparison: ArmComparison, baseline: str, title: str, metric: Metric,
     if comparison.last_look is not None and comparison.last_look.seeds:
         return _found_by_looks(comparison, comparison.last_look, (title, baseline), metric)
     if comparison.interval_of == "weights":
-        verdict = "differ" if main.p_value is not None and main.p_value < ALPHA else "are not told apart"
-        alone = (
-            "; corrected for the number of arms, they are not told apart" if comparison.holm is False else ""
-        )
         return (
-            f"In {name}, the one model of {title} and the one of {baseline} {verdict} on {comparison.sequences} "
-            f"sequences: {numbers}{alone if verdict == 'differ' else ''}."
+            f"In {name}, the one model of {title} and the one of {baseline} {_of_two_models(main)} on "
+            f"{comparison.sequences} sequences: {numbers}{_aside_of_two_models(main, comparison.holm)}."
         )
     if main.p_value is None:
         return f"Nothing can be said of {title} against {baseline} in {name}, {seeds}: {numbers}."
-    unsure = "" if comparison.is_reliable else "; with two seeds in an arm, do not rely on p"
+    unsure = ""
+    if not comparison.is_reliable:
+        unsure = "; with two seeds in an arm, rely neither on p nor on the interval"
+    if comparison.looked is not None:
+        unsure += "; neither p nor the interval knows of the looks before"
     if main.p_value >= ALPHA:
         return (
             f"No difference in {name} was shown between {title} and {baseline}, {seeds}: {numbers}{unsure}."
+        )
+    if not comparison.is_reliable:
+        return (
+            f"A difference in {name} is shown only if both arms scatter alike, which two seeds do not tell"
+            f"{_not_holm(comparison, tests)}: {above}, {seeds}: {numbers}{unsure}."
         )
     if comparison.holm is False:
         return (
@@ -83,12 +89,47 @@ def _found(comparison: ArmComparison, baseline: str, title: str, metric: Metric,
     return f"A difference in {name} was shown{corrected}: {above}, {seeds}: {numbers}{unsure}."
 
 
+def _of_two_models(main: Contrast) -> str:
+    """What p and interval say where they agree; they are of two tests, and near the level may not."""
+    by_p = main.p_value is not None and main.p_value < ALPHA
+    if _is_contradicted(main):
+        return "may differ" if by_p else "are not told apart by p"
+    return "differ" if by_p else "are not told apart"
+
+
+def _aside_of_two_models(main: Contrast, holm: bool | None) -> str:
+    corrected = ""
+    if main.p_value is not None and main.p_value < ALPHA and holm is False:
+        corrected = "; corrected for the number of arms, they are not told apart"
+    apart = (
+        "; p and interval are of two tests, which disagree here: it is at the edge"
+        if _is_contradicted(main)
+        else ""
+    )
+    return corrected + apart
+
+
+def _is_contradicted(main: Contrast) -> bool:
+    """Whether the interval holds 0 though p is small, or does not though it is not."""
+    if main.interval is None or main.p_value is None:
+        return False
+    low, high = main.interval
+    return (main.p_value < ALPHA) == (low <= 0 <= high)
+
+
+def _not_holm(comparison: ArmComparison, tests: int) -> str:
+    """Of a p below the level, where Holm's correction does not call it a difference."""
+    return (
+        f", and not with the correction for the number of arms ({tests})" if comparison.holm is False else ""
+    )
+
+
 def _found_by_looks(comparison: ArmComparison, look: LastLook, names: tuple[str, str], metric: Metric) -> str:
     """names: of the arm and of the baseline."""
     assert comparison.main is not None, "what is not compared has no look"
     delta, name = comparison.main.delta, metric.title_of(comparison.primary)
     at_look = f"at the look {_seeds(comparison)}: {_numbers(comparison.main, comparison, metric)}"
-    at_look += "" if look.p_value is None else f"; such a p counts from {look.bound:.2g} down"
+    at_look += "" if look.p_value is None else f"; such a p counts from {bound_words(look.bound)} down"
     scale, digits = metric.scale_of(comparison.primary)
     margin = f"the margin of {scale * look.margin:.{digits}f} {metric.unit_of(comparison.primary)}"
     both = f"{names[0]} and {names[1]}"
@@ -145,8 +186,9 @@ def _left_out(comparison: ArmComparison, baseline: str, title: str, summary: Sum
         )
     if any(comparison.missing) and comparison.last_look is None:
         yield (
-            f"{title} against {baseline} is not whole, as {_of_both(comparison.missing, title, baseline)} wait to be "
-            "judged: whoever concludes from it now has looked once more than p knows of."
+            f"{title} against {baseline} is not whole, as {_of_both(comparison.missing, title, baseline)} "
+            f"{'waits' if sum(comparison.missing) == 1 else 'wait'} to be judged: whoever concludes from it now has "
+            "looked once more than p knows of."
         )
 
 
@@ -178,5 +220,6 @@ def _numbers(found: Contrast, comparison: ArmComparison, metric: Metric) -> str:
     told = f"{signed(scale * found.delta, digits)} {unit}"
     if found.interval is None:
         return f"{told}, without an interval as {found.reason}"
-    p = "" if found.p_value is None else f", {p_equals(found.p_value)}"
+    bound = ALPHA if comparison.last_look is None else comparison.last_look.bound
+    p = "" if found.p_value is None else f", {p_equals(found.p_value, bound)}"
     return f"{told} (95\N{NO-BREAK SPACE}% interval {interval_words(found.interval, scale, digits)}{p})"

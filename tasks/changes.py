@@ -52,6 +52,10 @@ KEYS = (
         "several devices are ranks that the model is divided over, with other sums, and each held a copy of it",
     ),
     KeyChange(
+        ("train", "pretrain"), "training.operations",
+        "small models are trained on a processor in few operations, with other sums",
+    ),
+    KeyChange(
         ("train", "pretrain"), "training.early_stopping.lasting_noise",
         "early stopping reckons with noise that lasts from one measurement to the next, and took it for independent, "
         "so that runs which still gained were ended too often",

@@ -157,7 +157,8 @@ class TrainingSpec:
 
     over: how several `devices` share a batch: as `ranks` of a process group that the model is divided over. Builds
     before that gave each a copy of it, and their jobs have none, nor have jobs of one device. nodes, elastic: where
-    those devices are, and whether fewer do; how many there are decides the sums.
+    those devices are, and whether fewer do; how many there are decides the sums. operations: `few` where one processor
+    computes the losses by `models.short_training`; jobs that were planned before have none.
     """
 
     steps: Steps
@@ -180,6 +181,7 @@ class TrainingSpec:
     over: Literal["ranks"] | None = None
     nodes: Aside[Few] = 1
     elastic: Aside[Flag] = False
+    operations: Literal["few"] | None = None
 
     @property
     def largest_micro_batch(self) -> int:

@@ -63,6 +63,7 @@ def training_spec(steps: int, seed: int = 0, arm: str = "recon", **training: Any
             "gradient_checkpointing": False,
             "lora": None,
             "devices": 1,
+            "operations": "few",
             **training,
         },
         "seed": seed,

@@ -77,7 +77,9 @@ def finds(document: Mapping[str, Any]) -> str:
     if not found:
         return f"{seeds} seeds find no difference of methods with a power of {power}, however large"
     none = "".join(f", and none in {entry['label']}" for entry in entries if entry["detects"] is None)
-    return f"{seeds} seeds find differences of {' and '.join(found)} and more{none}, with a power of {power}"
+    several = document["arms"] - 1
+    corrected = f"; Holm's correction for {several} comparisons asks for more" if several > 1 else ""
+    return f"{seeds} seeds find differences of {' and '.join(found)} and more{none}, with a power of {power}{corrected}"
 
 
 def amount(value: float | None, entry: Mapping[str, Any], more: int = 0) -> str:

@@ -19,6 +19,7 @@ from models.folder_config import with_folders
 from models.folder_identity import folder_identity
 from models.json_files import read_json
 from models.official_entries import MODEL_TYPE
+from models.short_shapes import is_short_to_train
 from models.sizes import config_of_size
 from models.spec import PARTS, Folder, ModelSpec
 from settings.json_values import JsonObject
@@ -131,8 +132,9 @@ def planned_config(
     return with_folders(config, folders or {}, override, check_shapes=False).to_dict()
 
 
-def planned_stage(settings: Training, place: str) -> TrainingSpec:
-    """A training stage as a job is told of it. Held-out frames of early stopping are those of open loop.
+def planned_stage(settings: Training, place: str, config: JsonObject) -> TrainingSpec:
+    """A training stage of the model of `planned_config` as a job is told of it. Held-out frames of early stopping are
+    those of open loop.
 
     Raises ConfigError for what is trained on one device and is to have several, and for a value that no job takes.
     """
@@ -149,6 +151,9 @@ def planned_stage(settings: Training, place: str) -> TrainingSpec:
         values["early_stopping"] |= {"same_frames": True, "by_demonstration": True, "lasting_noise": True}
     if settings.devices > 1:
         values["over"] = "ranks"
+    elif settings.precision == "fp32" and settings.lora is None and not settings.gradient_checkpointing:
+        # Not so in jobs that were planned before.
+        values["operations"] = "few" if is_short_to_train(ReconVLAConfig.from_dict(config)) else None
     try:
         return from_json(TrainingSpec, values, place)
     except InvalidInput as error:

@@ -284,9 +284,11 @@ class Planner:
         frames = self._recording(data, PRETRAINING if kind is PRETRAIN else TRAINING)
         if settings.early_stopping is not None or settings.open_loop is not None:
             needs = [*needs, *judged_on.reads(VALIDATION, "validation")]
+        model = self._model(arm, settings)
+        place = "pretraining" if kind is PRETRAIN else "training"
         spec = TrainSpec(
-            model=self._model(arm, settings),
-            training=planned_stage(settings, "pretraining" if kind is PRETRAIN else "training"),
+            model=model,
+            training=planned_stage(settings, place, model.config),
             seed=ref.seed,
             slice_seconds=settings.slice_seconds,
             drawn_by=frames.renderer,

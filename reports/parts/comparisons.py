@@ -34,6 +34,7 @@ class Comparisons(Part):
             "not_compared": NOT_COMPARED,
             "plot": Markup(plot) if plot else None,
             "losses": _loss_rows(summary),
+            "one_seed": any(one.interval_of == "weights" for one in summary.comparisons),
         }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.adapters import add_adapters, has_adapters, load_trained, merged_weights, trained_weights
 from models.checkpoint import weights_of
@@ -15,6 +16,7 @@ from models.precision import DTYPES, load_scaler, make_scaler, scaler_state
 from models.randomness import weight_seed
 from models.recipe import Recipe, check_folders, initial_model, load_model, recipe_of, start_from
 from models.reconvla import ReconVLA
+from models.short_training import is_short
 from models.weight_files import open_file
 from models.weights import read_file
 from tasks.context import InputFile, TaskContext, inputs_of, one_input
@@ -31,7 +33,8 @@ _MEMORY = "training"
 
 @dataclass
 class TrainState:
-    """A model in training. `step` steps are done. work: what it is trained for, as `_work_of` tells it."""
+    """A model in training. `step` steps are done. work: what it is trained for, as `_work_of` tells it. short: its
+    losses are computed in few operations (`models.short_training`)."""
 
     recipe: Recipe
     index: Index
@@ -44,6 +47,12 @@ class TrainState:
     checkpoint: str  # SHA-256 of the weights last published or loaded; "" before the first
     work: str = ""
     snapshot: Snapshot = field(default_factory=Snapshot)
+    short: bool = False
+
+    @cached_property
+    def parameters(self) -> list[nn.Parameter]:
+        """Those that a step changes."""
+        return self.model.trained_parameters()
 
     @property
     def updates(self) -> int:
@@ -98,8 +107,9 @@ def take_up(context: TaskContext[TrainSpec]) -> TrainState:
         validation = load_index(context.inputs, size, "validation", context.memory, jpeg, resample)
     step, checkpoint = (files[WEIGHTS].step, files[WEIGHTS].sha256) if files else (0, "")
     return TrainState(
-        recipe, index, validation, model, optimizer, scaler, device, step, checkpoint, _work_of(context)
-    )
+        recipe, index, validation, model, optimizer, scaler, device, step, checkpoint, _work_of(context),
+        short=settings.operations == "few" and settings.precision == "fp32" and is_short(model),
+    )  # fmt: skip
 
 
 def _work_of(context: TaskContext[TrainSpec]) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from errors import TrainingDiverged
 from models.precision import autocast, check_scale
+from models.short_training import short_losses
 from tasks.specs import TrainingSpec
 from tasks.train.batches import Part
 from tasks.train.optimizer import learning_rate_at
@@ -32,7 +33,7 @@ def train_step(
     before_update: called when gradients are there, before weights or optimizer change.
     """
     step, scaler = train_state.step, train_state.scaler
-    for parameter in train_state.model.trained_parameters():
+    for parameter in train_state.parameters:
         parameter.grad = None
     sums: list[dict[str, Tensor]] = []
     for part in parts:
@@ -52,7 +53,7 @@ def train_step(
         group["lr"] = learning_rate_at(step, settings.steps, settings.learning_rate, settings.warmup_fraction)
     scaler.unscale_(train_state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(
-        train_state.model.trained_parameters(), settings.gradient_clip, foreach=False
+        train_state.parameters, settings.gradient_clip, foreach=False
     ).item()
     if not math.isfinite(norm) and not (scaler.is_enabled() and _overflowed(train_state)):
         raise TrainingDiverged(f"the gradient's norm is {norm} at step {step}; the last checkpoint is kept")
@@ -65,14 +66,16 @@ def train_step(
 
 def _overflowed(train_state: TrainState) -> bool:
     """Whether gradients are not finite themselves, which a smaller scale may mend, and not only their norm."""
-    gradients = (parameter.grad for parameter in train_state.model.trained_parameters())
+    gradients = (parameter.grad for parameter in train_state.parameters)
     return any(grad is not None and not bool(grad.isfinite().all()) for grad in gradients)
 
 
 def _loss(train_state: TrainState, part: Part) -> tuple[Tensor, dict[str, Tensor]]:
     """A micro-batch's share of the loss, and the same by name, detached."""
     device, config = train_state.device, train_state.recipe.config
-    losses = train_state.model(part.batch.to(device), None if part.draws is None else part.draws.to(device))
+    draws = None if part.draws is None else part.draws.to(device)
+    model, batch = train_state.model, part.batch.to(device)
+    losses = short_losses(model, batch, draws) if train_state.short else model(batch, draws)
     loss = losses.action * part.label_share
     values = {"action": loss.detach()}
     if losses.reconstruction is not None:

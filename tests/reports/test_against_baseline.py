@@ -10,9 +10,16 @@ import pytest
 from scipy import stats
 
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
-from reports.against_baseline import ALL_ALIKE, BY_LOOKS, ArmComparison, compare_with_baseline, decided
+from reports.against_baseline import (
+    ALL_ALIKE,
+    BY_LOOKS,
+    EACH_ALIKE,
+    ArmComparison,
+    compare_with_baseline,
+    decided,
+)
 from reports.last_look import NO_LOOK_YET, LastLook
-from reports.methods import NO_SPREAD, ONE_SEED
+from reports.methods import ONE_SEED
 from reports.statistics import sign_flip
 from tests.reports.samples import results
 
@@ -59,7 +66,7 @@ def test_what_does_not_vary_has_neither_interval_nor_p() -> None:
     nothing = {0: (0,) * 9, 1: (0,) * 9}
     found = compared(nothing, nothing)
     assert {(one.delta, one.interval, one.p_value, one.reason) for one in found.contrasts} == {
-        (0.0, None, None, NO_SPREAD)
+        (0.0, None, None, EACH_ALIKE)
     }
     alone = compared({0: (0,) * 9}, {0: (0,) * 9})
     assert {(one.interval, one.p_value, one.reason) for one in alone.contrasts} == {(None, None, ALL_ALIKE)}

@@ -36,7 +36,7 @@ def test_it_is_the_difference_that_is_found_in_four_of_five() -> None:
     low, high = (detectable(edge, (3, 3), 0.8) for edge in KNOWN.interval_of_model(128))
     assert f"with 3 and 3 seeds on 128 sequences true differences below {expected:.2f} tasks" in only
     assert f"({low:.2f} to {high:.2f})" in only and "Holm" not in only
-    assert only.endswith("; stored runs).")
+    assert only.endswith("; stored runs); ranges in brackets are of the ends of that interval.")
 
 
 def test_unequal_seeds_and_several_arms() -> None:

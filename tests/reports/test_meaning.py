@@ -32,6 +32,8 @@ def test_a_difference_that_few_sequences_show_is_left_to_be_read() -> None:
     apart = told(RunReport("a", 0, 70, (1,) * 18 + (0,)), run("b", 70, 19))
     assert alike[0].endswith("20 points open, so no order of the arms can be read from them.")
     assert apart[0].endswith("only what the comparisons call a difference can be read from them.")
+    assert apart[1] == "Intervals of the average length are drawn from these few, and too narrow."
+    assert len(alike) == 1, "nothing varies, and no interval is printed"
     assert told(run("a", 70, 19))[0].endswith("20 points open.")
 
 

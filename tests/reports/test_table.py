@@ -7,9 +7,18 @@ from PIL import Image
 from rich.console import Console
 
 from reports.data import RunReport
+from reports.estimates import Estimate
 from reports.last_look import LastLook
 from reports.summary import Summary, summarise
-from reports.table import NOT_MEASURED, interval_captions, table_csv, table_png, table_rows, terminal_table
+from reports.table import (
+    NOT_MEASURED,
+    interval_captions,
+    printed_interval,
+    table_csv,
+    table_png,
+    table_rows,
+    terminal_table,
+)
 from tests.reports.samples import full, full_summary, made, open_loop, open_loop_summary, results
 
 
@@ -26,6 +35,19 @@ def test_no_interval_is_printed_without_a_width():
     runs = tuple(RunReport("a", seed, 1, results=(0,) * 1999 + (int(seed == 2),)) for seed in range(3))
     [row] = table_rows(summarise(made("x", runs)))
     assert (row.success[0], row.success_ci[0]) == ("0.0", "0.0–0.2")
+
+
+def test_a_printed_interval_holds_the_printed_value():
+    for interval, told in (
+        ((0.0061, 0.0124), "0.6–1.2"),
+        ((0.0061, 0.0064), "0.61–0.64"),
+        ((0.62, 0.79), "62–79"),
+    ):
+        value = sum(interval) / 2
+        low, high = map(
+            float, printed_interval(Estimate(value, (value,), None, interval), 100, 0, 1).split("–")
+        )
+        assert low <= 100 * value <= high and f"{low:g}–{high:g}" == told
 
 
 def test_the_caption_says_what_n_is_and_what_an_interval_is_not():

@@ -75,12 +75,38 @@ def test_models_that_differ_by_themselves_are_corrected_for_other_arms() -> None
     assert "are not told apart on 30 sequences" in second and "corrected" not in second
 
 
+@pytest.mark.parametrize(
+    ("up", "down", "verdict", "disagree"),
+    [(9, 2, "are not told apart by p", True), (5, 0, "are not told apart", False), (12, 0, "differ", False)],
+)
+def test_p_and_interval_of_two_models_that_disagree_are_told(
+    up: int, down: int, verdict: str, disagree: bool
+) -> None:
+    """McNemar's exact p of 9 against 2 of 128 is 0.065, and Bonett and Price's interval does not hold 0."""
+    a = RunReport("a", 0, 1, results=(0,) * up + (1,) * down + (0,) * (128 - up - down))
+    b = RunReport("b", 0, 1, results=(1,) * up + (0,) * (128 - up))
+    first = told(a, b, primary="success_1")[0]
+    assert f" {verdict} on 128 sequences" in first
+    assert ("p and interval are of two tests, which disagree here" in first) is disagree
+
+
+def test_what_is_shown_though_most_would_have_missed_it_is_said_to_be_too_large() -> None:
+    runs = [*runs_of("a", 1.0, range(5)), *runs_of("bb", 3.0, range(5))]
+    said = "larger on average than those of the methods"
+    large, small = Spread(3.0, 0.67, 33, 128, "stored runs"), LENGTH
+    assert any(
+        one.startswith("The difference of bb is smaller than what four of five") and said in one
+        for one in told(*runs, scatter={"avg_len": large})
+    )
+    assert not any(said in one for one in told(*runs, scatter={"avg_len": small}))
+
+
 def test_nothing_but_zeros() -> None:
     runs = [RunReport(arm, seed, 1, results=(0,) * 9) for arm in "ab" for seed in (0, 1)]
     first, second = told(*runs, scatter={"avg_len": LENGTH})
     assert first == (
-        "Nothing can be said of b against a in average length, with 2 and 2 seeds on 9 sequences: +0.00 tasks, without "
-        "an interval as all seeds are alike."
+        "Nothing can be said of b against a in average length, with 2 and 2 seeds on 9 sequences: 0.00 tasks, without "
+        "an interval as the seeds of each arm are alike."
     )
     assert "is not known: where nearly all sequences fail" in second
     alone = told(*(RunReport(arm, 0, 1, results=(0,) * 9) for arm in "ab"), scatter={"avg_len": LENGTH})
@@ -88,8 +114,15 @@ def test_nothing_but_zeros() -> None:
 
 
 def test_two_seeds_in_an_arm_are_warned_of_whatever_was_found() -> None:
-    assert "do not rely on p" in told(*runs_of("a", 0.5, range(2)), *runs_of("bb", 4.0, range(2)))[0]
-    assert "do not rely on p" in told(*runs_of("a", 1.5, range(2)), *runs_of("bb", 1.5, range(2)))[0]
+    shown, missed = (
+        told(*runs_of("a", low, range(2)), *runs_of("bb", high, range(2)))[0]
+        for low, high in ((0.5, 4.0), (1.5, 1.5))
+    )
+    assert all("rely neither on p nor on the interval" in one for one in (shown, missed))
+    assert shown.startswith(
+        "A difference in average length is shown only if both arms scatter alike, which two seeds do not tell: bb above"
+    )
+    assert missed.startswith("No difference in average length was shown")
 
 
 def test_failed_seeds_and_those_that_wait_are_told_by_arm() -> None:
@@ -101,6 +134,7 @@ def test_failed_seeds_and_those_that_wait_are_told_by_arm() -> None:
         for one in found
     )
     assert any("bb against a is not whole, as 2 seeds of a wait to be judged" in one for one in found)
+    assert any("as 1 seed of a waits to be judged" in one for one in told(*runs, RunReport("a", 5, 1)))
 
 
 def test_looks_are_told_once_of_arms_that_were_looked_at_alike() -> None:
@@ -108,6 +142,7 @@ def test_looks_are_told_once_of_arms_that_were_looked_at_alike() -> None:
     found = told(*runs, looks=({"a": 2, "bb": 2, "ccc": 2},))
     assert found[-1].startswith("Seeds were added when 2 and 2 of bb, ccc and of a had been judged")
     assert found[-1].endswith(", for each arm.") and sum("had been judged" in one for one in found) == 1
+    assert all("; neither p nor the interval knows of the looks before." in one for one in found[:2])
 
 
 def test_holm_is_said_of_several_arms() -> None:

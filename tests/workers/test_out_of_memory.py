@@ -30,7 +30,7 @@ def test_the_micro_batch_halves_and_the_weights_are_those_of_that_schedule(
 ) -> None:
     """From step 2 on the device holds one sample only."""
     files = write_training_index(tmp_path)
-    spec = {**training_spec(STEPS, checkpoint_seconds=1e-9), "slice_seconds": 3600.0}
+    spec = {**training_spec(STEPS, checkpoint_seconds=1e-9, operations=None), "slice_seconds": 3600.0}
     index = planned("index", kind="index")
     training = planned("train", ["index"], kind="train", target_steps=STEPS, spec=spec, role="index")
     plans.submit(database, Plan("one", "one", {}, [index, training]), "test", NOW)

@@ -1,18 +1,26 @@
-"""Attention figures of a run, and of an arm: means over its seeds, with intervals over seeds and demonstrations."""
+"""Attention figures of a run, and of an arm: means over its seeds, with intervals over demonstrations and seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reports.statistics import Interval
+from reports.arm_intervals import FEWEST_CROSSED, crossed_intervals, t_intervals
+from reports.grouped import grouped_share_interval
+from reports.methods import Interval
 
-_DRAWS = 2000
-_SEED = 20_25
+#: Figures that are shares, with the name of their interval, and the centre prior's that is taken off.
+_SHARES = (
+    ("mass_in_gaze", "mass_in_gaze_ci95", None),
+    ("pointing_accuracy", "pointing_accuracy_ci95", None),
+    ("static_share", "static_share_ci95", None),
+    ("mass_in_gaze", "mass_over_centre_ci95", "centre_mass_in_gaze"),
+    ("pointing_accuracy", "pointing_over_centre_ci95", "centre_pointing_accuracy"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,18 +63,20 @@ def over_seeds(scores: Sequence[AttentionScores]) -> AttentionScores | None:
     """
     if len(scores) < 2:
         return scores[0] if scores else None
+    entropy = _mean([one.entropy_bits for one in scores])
     return replace(
         scores[0],
         mass_in_gaze=fmean(one.mass_in_gaze for one in scores),
         pointing_accuracy=fmean(one.pointing_accuracy for one in scores),
-        entropy_bits=_mean([one.entropy_bits for one in scores]),
+        entropy_bits=entropy,
         static_share=_mean([one.static_share for one in scores]),
         centre_mass_in_gaze=_mean([one.centre_mass_in_gaze for one in scores]),
         centre_pointing_accuracy=_mean([one.centre_pointing_accuracy for one in scores]),
         centre_entropy_bits=_mean([one.centre_entropy_bits for one in scores]),
         mass_in_gaze_ci95=_interval(scores, "mass_in_gaze"),
         pointing_accuracy_ci95=_interval(scores, "pointing_accuracy"),
-        entropy_bits_ci95=_interval(scores, "entropy_bits"),
+        # The scale of the interval bends least in its middle.
+        entropy_bits_ci95=_interval(scores, "entropy_bits", most=2 * entropy) if entropy else None,
         static_share_ci95=_interval(scores, "static_share"),
         mass_over_centre_ci95=_interval(scores, "mass_in_gaze", "centre_mass_in_gaze"),
         pointing_over_centre_ci95=_interval(scores, "pointing_accuracy", "centre_pointing_accuracy"),
@@ -93,8 +103,40 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return fmean(known) if len(known) == len(values) else None
 
 
-def _interval(scores: Sequence[AttentionScores], name: str, minus: str | None = None) -> Interval | None:
-    """95 % percentile bootstrap of the mean over frames, seeds and whole demonstrations drawn anew (Owen 2007)."""
+def over_demonstrations(table: Mapping[str, Sequence[float]]) -> dict[str, Interval | None]:
+    """95 % intervals of one model's shares and of their differences to the centre prior, over other demonstrations
+    (`reports.grouped`); table: `by_demonstration`. By the name of the interval, as far as the table has the figure."""
+    frames = [int(count) for count in table.get("frames", ())]
+    found: dict[str, Interval | None] = {}
+    for name, interval, minus in _SHARES:
+        if not frames or name not in table or (minus and minus not in table):
+            continue
+        values = np.array(table[name], dtype=np.float64)
+        if minus:  # from -1..1 to a share
+            values = (values - np.array(table[minus]) + 1) / 2
+        ends = grouped_share_interval((values * frames).tolist(), frames)
+        found[interval] = (2 * ends[0] - 1, 2 * ends[1] - 1) if minus and ends is not None else ends
+    return found
+
+
+def with_intervals(scores: AttentionScores) -> AttentionScores:
+    """Of one model, with the intervals of its shares over demonstrations as far as these are recorded."""
+    found = over_demonstrations(scores.by_demonstration)
+    return replace(
+        scores,
+        mass_in_gaze_ci95=found.get("mass_in_gaze_ci95", scores.mass_in_gaze_ci95),
+        pointing_accuracy_ci95=found.get("pointing_accuracy_ci95", scores.pointing_accuracy_ci95),
+        static_share_ci95=found.get("static_share_ci95", scores.static_share_ci95),
+        mass_over_centre_ci95=found.get("mass_over_centre_ci95", scores.mass_over_centre_ci95),
+        pointing_over_centre_ci95=found.get("pointing_over_centre_ci95", scores.pointing_over_centre_ci95),
+    )
+
+
+def _interval(
+    scores: Sequence[AttentionScores], name: str, minus: str | None = None, most: float = 1.0
+) -> Interval | None:
+    """95 % interval of a method's mean over frames, as success has it: with few seeds over these, on the same
+    demonstrations, from `FEWEST_CROSSED` on over demonstrations too; the figure is from 0 to `most`."""
     tables = [one.by_demonstration for one in scores]
     wanted = {"demonstration", "frames", name} | ({minus} if minus else set())
     if any(not wanted <= set(table) for table in tables):
@@ -104,18 +146,15 @@ def _interval(scores: Sequence[AttentionScores], name: str, minus: str | None = 
         return None
     frames = np.array(tables[0]["frames"], dtype=np.float64)
     values = np.array([table[name] for table in tables], dtype=np.float64)  # (seeds, demonstrations)
+    least = 0.0
     if minus:
-        values = values - np.array([table[minus] for table in tables])
-    return _two_way(values, frames)
-
-
-def _two_way(values: NDArray[np.float64], frames: NDArray[np.float64]) -> Interval:
-    random = np.random.default_rng(_SEED)
-    seeds, demonstrations = values.shape
-    means = np.empty(_DRAWS)
-    for draw in range(_DRAWS):
-        of_seeds = values[random.integers(seeds, size=seeds)].mean(axis=0)
-        drawn = random.integers(demonstrations, size=demonstrations)
-        means[draw] = (of_seeds[drawn] * frames[drawn]).sum() / frames[drawn].sum()
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+        values, least, most = values - np.array([table[minus] for table in tables]), -most, 2 * most
+    shares = frames / frames.sum()
+    if len(scores) < FEWEST_CROSSED:
+        ends = t_intervals(values @ shares - least, most)
+    else:
+        whole = float((values @ shares).mean())
+        # Residuals of a ratio, so that a demonstration counts as its frames do.
+        ends = crossed_intervals(whole - least + len(shares) * shares * (values - whole), most)
+    low, high = (float(end) + least for end in ends)
+    return (low, high) if isfinite(low) else None

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from calvin.metrics import task_scores
 from db.states import FAILED
-from experiments.reconvla.report.attention_scores import AttentionScores
+from experiments.reconvla.report.attention_scores import AttentionScores, with_intervals
 from experiments.reconvla.report.corpora import TRAINING, Corpora
 from experiments.reconvla.report.sequences import Sequences, judged_by
 from reports.data import LossPoint, RunReport, Slice, TaskScore
@@ -149,7 +149,7 @@ def _attention(result: AttentionResult | None) -> AttentionScores | None:
     if result is None or result.mass_in_gaze is None:
         return None
     assert result.pointing_accuracy is not None, "both are measured, or none"
-    return AttentionScores(
+    scores = AttentionScores(
         mass_in_gaze=result.mass_in_gaze,
         pointing_accuracy=result.pointing_accuracy,
         mass_in_gaze_ci95=_interval(result.mass_in_gaze_ci95),
@@ -170,6 +170,7 @@ def _attention(result: AttentionResult | None) -> AttentionScores | None:
         heads=result.heads,
         by_demonstration=result.by_demonstration,
     )
+    return with_intervals(scores)
 
 
 def _interval(ends: Sequence[float] | None) -> tuple[float, float] | None:

@@ -8,8 +8,8 @@ import pytest
 
 from errors import ConfigError, WeightsMissing
 from experiments.reconvla.arms import built_in, built_in_method
-from experiments.reconvla.model_plan import backbone_folders, planned_config, planned_model
-from experiments.reconvla.sections import Backbones, Model
+from experiments.reconvla.model_plan import backbone_folders, planned_config, planned_model, planned_stage
+from experiments.reconvla.sections import Backbones, Model, Training
 from models.config import final_config
 from models.folder_identity import folder_identity
 
@@ -85,3 +85,20 @@ def test_the_tokenizer_lies_with_the_language_model_or_apart(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(WeightsMissing, match="holds no model files"):
         backbone_folders(Backbones(vision=str(tmp_path / "empty")))
+
+
+@pytest.mark.parametrize(
+    ("size", "override", "settings", "few"),
+    [
+        ("toy", {}, {}, True),
+        ("small", {}, {}, False),
+        ("toy", {"language": {"max_positions": 1024}}, {}, False),
+        ("toy", {}, {"precision": "bf16"}, False),
+        ("toy", {}, {"gradient_checkpointing": True}, False),
+        ("toy", {}, {"devices": 2}, False),
+    ],
+)
+def test_what_is_trained_in_few_operations_is_fixed_when_it_is_planned(size, override, settings, few):
+    config = planned_config(size, override, built_in_method("recon"))
+    training = Training(steps=10, batch_size=2, learning_rate=1e-3, **settings)
+    assert (planned_stage(training, "training", config).operations == "few") == few

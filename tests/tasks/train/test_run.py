@@ -18,6 +18,7 @@ from tasks.context import Finished, InputFile, Yielded
 from tasks.evaluate.open_loop import run_open_loop
 from tasks.results import TrainResult
 from tasks.train import run as train
+from tasks.train import step
 from tasks.train.prefetch import Prefetcher
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
@@ -166,6 +167,19 @@ def test_seed_and_arm_change_the_weights(
     plain, context = run_in_slices(tmp_path / "arm", training_spec(STEPS, arm="baseline"), index, [])
     assert len({uncut[0], other_seed, plain}) == 3
     assert {point.name for point in context.published_points} == {"loss/total", "loss/action"}
+
+
+def test_a_job_that_was_planned_before_is_trained_by_the_library(
+    tmp_path: Path,
+    index: tuple[InputFile, ...],
+    uncut: tuple[str, FakeContext],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(step, "short_losses", None)
+    before, _ = run_in_slices(tmp_path / "before", training_spec(STEPS, operations=None), index, [])
+    assert before != uncut[0], "sums have another order"
+    bf16 = training_spec(2, precision="bf16")
+    assert run_in_slices(tmp_path / "bf16", bf16, index, [])[0] != before
 
 
 def test_training_starts_from_the_pretrained_weights(

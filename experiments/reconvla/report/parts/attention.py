@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.reconvla.report.attention_scores import AttentionScores, attention_note, over_seeds
+from reports.arm_intervals import FEWEST_CROSSED
 from reports.data import ReportData, RunReport
 from reports.pictures import BRIGHT_SHARES, YELLOW, Box, boxed_png, data_uri, heat_png
 from reports.section import Part
@@ -69,6 +70,7 @@ class Attention(Part):
             "note": attention_note(rows[0][1]) if rows else "",
             "demonstrations": _demonstrations([self.scores[which] for which in self.scores]),
             "seeds": any(single for _, _, single in rows),
+            "few_seeds": FEWEST_CROSSED - 1,
             "panels": [_pictures(panel) for panel in self.panels],
             "bright_shares": BRIGHT_SHARES,
         }

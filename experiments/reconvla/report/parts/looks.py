@@ -9,13 +9,14 @@ from experiments.design.decision import ArmDecision, Rules
 from experiments.design.measures import Measure
 from reports.data import ReportData
 from reports.last_look import LastLook
+from reports.numbers import bound_words, interval_words, p_equals, signed
 from reports.section import Part
 from reports.summary import Summary
 
 _SAID = {
     "open": "goes on",
-    "better": "better than the baseline",
-    "worse": "worse than the baseline",
+    "better": "different: above the baseline",
+    "worse": "different: below the baseline",
     "within": "within the margin",
     "undecided": "not decided by the last look",
 }
@@ -46,7 +47,7 @@ class Looks(Part):
             "margin": f"{self.rules.margin:g}",
             "most": self.rules.most,
             "baseline": titles.get(self.rules.baseline, self.rules.baseline),
-            "bound": f"{self.rules.bounds[0]:.2g}",
+            "bound": bound_words(self.rules.bounds[0]),
         }
 
     def _cells(self, decision: ArmDecision) -> list[tuple[str, str, str]]:
@@ -57,10 +58,9 @@ class Looks(Part):
         for look in decision.looks:
             interval, p = "nothing varies", ""
             if look.interval is not None and look.p_value is not None:
-                low, high = (f"{edge:.{digits}f}".replace("-", "−") for edge in look.interval)
-                interval = f"{low} to {high}"
-                p = "p < 0.0001" if look.p_value < 1e-4 else f"p {look.p_value:.2g}"
-            found.append((f"{look.difference:+.{digits}f}".replace("-", "−"), interval, p))
+                interval = interval_words(look.interval, 1, digits)
+                p = p_equals(look.p_value, look.bound)
+            found.append((signed(look.difference, digits), interval, p))
         return found
 
     def last_looks(self) -> Mapping[str, LastLook] | None:
