@@ -39,6 +39,9 @@ SETTINGS = (
 )  # fmt: skip
 #: Kills in a row are no fault of a job here: it may have no time for a step between two.
 _QUEUE = QUICK | {"BATON_QUEUE_MAX_LOSSES": "1000", "BATON_QUEUE_MAX_SESSION_LOSSES": "1000"}
+#: Of a killed session, until all its processes are gone: each dies by the death of the one before it, which takes its
+#: turn where a machine is full.
+_GONE_SECONDS = 120.0
 #: The longest wait for the next kill.
 _BETWEEN_SECONDS = 30.0
 #: A session that nobody disturbs any more ends in this time; a machine that is full takes long.
@@ -106,6 +109,7 @@ def _table(home: Home) -> list[Any]:
 def _disturbed(place: Path, expected: dict[str, Any], chance: random.Random, kills: int) -> dict[str, Any]:
     ways: Counter[str] = Counter()
     homes = others = tables = left = aside = open_ones = lost = 0
+    gone: list[float] = []
     while sum(ways.values()) < kills:
         homes += 1
         home = _submitted(place / f"home-{homes}", place)
@@ -116,8 +120,10 @@ def _disturbed(place: Path, expected: dict[str, Any], chance: random.Random, kil
             if gangs and (way := _kill(home, up, chance.choice(gangs), chance)) is not None:
                 ways[way] += 1
                 if way == "the session":
-                    up.wait(60)
+                    up.wait(_GONE_SECONDS)
+                    began = time.monotonic()
                     left += bool(_left(home))
+                    gone.append(time.monotonic() - began)
                     up = _up(home, place)
         with suppress(psutil.TimeoutExpired):
             up.wait(_LONGEST_SECONDS)
@@ -133,6 +139,7 @@ def _disturbed(place: Path, expected: dict[str, Any], chance: random.Random, kil
     return {
         "kills": dict(sorted(ways.items())), "homes": homes, "homes_not_ended": open_ones, "lost_attempts": lost,
         "artifacts_of_each": len(expected["artifacts"]), "figures_of_each": len(expected["table"]),
+        "longest_seconds_until_a_killed_session_is_gone": round(max(gone, default=0.0), 1),
         "other_digests": others, "other_tables": tables, "left_processes": left, "left_aside": aside,
     }  # fmt: skip
 
@@ -175,8 +182,8 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def _left(home: Home) -> list[psutil.Process]:
-    """Processes of a home whose session is gone, once the kernel has had some seconds to end them."""
-    end = time.monotonic() + 20.0
+    """Processes of a home whose session is gone, once the kernel has had time to end them."""
+    end = time.monotonic() + _GONE_SECONDS
     while (found := of_home(home)) and time.monotonic() < end:
         time.sleep(0.1)
     return found
