@@ -60,9 +60,15 @@ def test_a_worker_of_several_gpus_is_one_seat_and_a_processor_takes_any_number()
     st.sampled_from([1, 2]),
 )
 def test_every_job_gets_its_turns_whatever_else_there_is(sizes: list[int], seed: int, places: int) -> None:
-    """Slices of any length in any order: none is left waiting, and a worker has one job at a time."""
+    """Slices of any length in any order, of one machine or of two: none is left waiting, and a worker has one job at a
+    time."""
     chance = random.Random(seed)
-    hands = [Hand(4 * place + n, f"place {place}", counted=True) for place in range(places) for n in range(4)]
+    hands = apart(places, 4)
+    apart_ones = {job for job, size in enumerate(sizes) if places == 2 and size % 2 == 0 and job % 2 == 0}
+
+    def wishes(order: list[int]) -> list[Wish]:
+        return [Wish(job, sizes[job], nodes=2 if job in apart_ones else 1) for job in order]
+
     turns = dict.fromkeys(range(len(sizes)), 0)
     running: dict[int, tuple[int, ...]] = {}
     gathering: dict[int, tuple[int, ...]] = {}
@@ -73,8 +79,10 @@ def test_every_job_gets_its_turns_whatever_else_there_is(sizes: list[int], seed:
         seated = {w for j, ws in (gathering | running).items() if sizes[j] > 1 for w in ws}
         order = sorted(waiting, key=lambda job: (turns[job], job))
         free = {hand.worker_id for hand in hands} - busy - seated
-        for one in seat(hands, free, seated, [Wish(job, sizes[job]) for job in order], len(free)):
+        for one in seat(hands, free, seated, wishes(order), len(free)):
             assert len(one.workers) == sizes[one.job_id] and not seated & set(one.workers)
+            used = {hand.place for hand in hands if hand.worker_id in one.workers}
+            assert len(used) == (2 if one.job_id in apart_ones else 1)
             seated |= set(one.workers) if sizes[one.job_id] > 1 else set()
             waiting.remove(one.job_id)
             gathering[one.job_id] = one.workers
