@@ -44,6 +44,8 @@ WAYS = ("a rank", "all ranks", "a frozen rank", "the launcher", "the attempt")
 #: An attempt that is not disturbed again ends in this time; a machine that is full takes long.
 _LONGEST_SECONDS = 900.0
 _LOOK_SECONDS = 0.002
+#: With fewer steps to go an attempt is disturbed at its end.
+_LAST = 4
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,7 @@ class _Trial:
         _wait(_start(undisturbed, self._data))
         self._usual = time.monotonic() - began
         self._expected = (undisturbed / "digest").read_text()
-        pairs = list(itertools.product(WAYS, MOMENTS))
-        self._turns = itertools.chain.from_iterable(
-            chance.sample(pairs, len(pairs)) for _ in itertools.count()
-        )
+        self._turns = list[tuple[str, Moment]]()
         self._folder = place / "run-0"
         self.ways: Counter[str] = Counter()
         self._moments: Counter[str] = Counter()
@@ -111,8 +110,8 @@ class _Trial:
 
     def attempt(self) -> str:
         """Of the run under way; one that is over before its moment came is no kill. Returns what was done, and when."""
-        way, moment = next(self._turns)
         before = _published(self._folder)
+        way, moment = self._next(before >= STEPS - _LAST)
         (self._folder / "heard").unlink(missing_ok=True)
         attempt, held = _start(self._folder, self._data), set[str]()
         if _comes(attempt, self._folder / "heard", moment, self._chance):
@@ -130,6 +129,15 @@ class _Trial:
         if (self._folder / "digest").exists():
             self._compare()
         return done
+
+    def _next(self, can_end: bool) -> tuple[str, Moment]:
+        """Every way meets every moment once before any does again, as far as the moment comes in this attempt."""
+        while True:
+            for number, (_, moment) in enumerate(self._turns):
+                if can_end is (moment is MOMENTS[-1]):
+                    return self._turns.pop(number)
+            pairs = list(itertools.product(WAYS, MOMENTS))
+            self._turns += self._chance.sample(pairs, len(pairs))
 
     def ended(self) -> dict[str, Any]:
         """The last run goes on to its end."""

@@ -32,8 +32,8 @@ from tests.training import training_spec, write_training_index
 RANKS, STEPS = 2, 16
 #: Until a first sign of life too: a trial does not wait for as long as large models may take.
 _FROZEN_SECONDS = 180.0
-#: Without a sign of life, of its own bounds for which a trial of a hundred would wait too long.
-_SILENT_SECONDS = 8.0
+#: Without a sign of life: a trial of a hundred would wait too long for the bounds of starting and loading.
+_SILENT_SECONDS = 20.0
 _SIGNS_OF_LIFE = ("ALIVE_SECONDS", "STARTING_ALIVE_SECONDS", "LOADING_ALIVE_SECONDS")
 
 #: How a local address begins in the kernel's tables: 127.0.0.1 and ::1.
