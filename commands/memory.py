@@ -12,6 +12,7 @@ from settings.json_values import JsonObject
 from settings.streams import say
 
 if TYPE_CHECKING:
+    from models.costs import Costs
     from tasks.specs import TrainSpec
 
 _GIB = 2**30
@@ -40,6 +41,11 @@ class Room:
     groups: Sequence[Sequence[int]]
     gpu_bytes: Mapping[int, int]
     shared: bool = False
+
+    @property
+    def saves_there(self) -> bool:
+        """Whether what a checkpoint copies lies in the same memory as what is trained."""
+        return not self.groups
 
     def largest(self, devices: int) -> tuple[str, float] | None:
         """(what it is called, GiB) of the most that each of so many devices has; None: nobody told, or there are not as
@@ -97,7 +103,7 @@ class _Misfit:
 
 
 def _misfit(job: Planned, spec: TrainSpec, room: Room) -> _Misfit | None:
-    from tasks.train.needs import costs_of
+    from tasks.train.needs import costs_of, with_copy
 
     found, devices = room.largest(spec.training.devices), spec.training.devices
     if found is None and (most := sum(map(len, room.groups))) < devices:
@@ -107,11 +113,14 @@ def _misfit(job: Planned, spec: TrainSpec, room: Room) -> _Misfit | None:
         return _Misfit(f"{job.label}: no GPU told its memory, so nothing was compared with it", False)
     place, memory = found
     costs, wanted = costs_of(spec), spec.training.micro_batch
+    if room.saves_there:
+        costs = with_copy(costs)
     if costs.total > memory:
+        copy = f", the copy of a checkpoint {costs.copied:.1f}" if room.saves_there else ""
         sentence = (
             f"{job.label} needs {costs.total:.1f} GiB of a device with one sample a micro-batch (computed: weights "
             f"{costs.weights:.1f}, gradients {costs.gradients:.1f}, moments {costs.optimizer:.1f}, activations "
-            f"{costs.activations:.1f}), and {place} has {memory:.1f}: {_what_fits(job, spec, memory)}"
+            f"{costs.activations:.1f}{copy}), and {place} has {memory:.1f}: {_what_fits(job, spec, memory, room)}"
         )
         return _Misfit(sentence, True)
     if wanted is None or costs.with_samples(wanted) <= memory:
@@ -125,21 +134,24 @@ def _misfit(job: Planned, spec: TrainSpec, room: Room) -> _Misfit | None:
     return _Misfit(sentence, False)
 
 
-def _what_fits(job: Planned, spec: TrainSpec, memory: float) -> str:
-    from tasks.train.needs import alternatives, over_more
+def _what_fits(job: Planned, spec: TrainSpec, memory: float, room: Room) -> str:
+    from tasks.train.needs import alternatives, over_more, with_copy
+
+    def total(costs: Costs) -> float:
+        return (with_copy(costs) if room.saves_there else costs).total
 
     stage, limit = _STAGES[job.kind], memory * (1 - SPARE)
     several = next(
         (
-            f"; over {count} devices each takes {costs.total:.1f}"
+            f"; over {count} devices each takes {total(costs):.1f}"
             for count, costs in over_more(spec)
-            if costs.total <= limit
+            if total(costs) <= limit
         ),
         "",
     )
     for other in alternatives(spec):
-        if other.costs.total <= limit:
+        if total(other.costs) <= limit:
             # In quotes: a shell would read the braces and blanks.
             words = " ".join(f"--set '{stage}.{name}={value}'" for name, value in other.changes)
-            return f"{words} takes {other.costs.total:.1f}{several}"
+            return f"{words} takes {total(other.costs):.1f}{several}"
     return f"no way to train this size fits; choose a smaller model.size{several}"

@@ -44,6 +44,8 @@ METHODS = (
 class Costs:
     """Of one training step with one sample a micro-batch. Memory in GiB; more samples have their own activations each.
 
+    copied: what a checkpoint copies to the host's memory before it is written, which is no part of `total`.
+
     Not counted: what libraries take for themselves, pieces that no tensor fits in, and the 16-bit copies of float32
     weights that autocast keeps for the length of a forward pass (2 bytes a trained weight of a product).
     """
@@ -54,6 +56,7 @@ class Costs:
     gradients: float
     optimizer: float
     activations: float
+    copied: float
     total: float
     flops_per_sample: float
 
@@ -126,6 +129,7 @@ def training_costs(config: ReconVLAConfig, method: Method) -> Costs:
     logits = 3 * 4 * (config.answer_tokens + 1) * language.vocab_size
     activations = layers + logits + _denoiser_bytes(config)
     flops = training_flops(config, method.full, method.checkpointing, positions, counts)
+    saved = weights + 8 * trained if method.full else 12 * trained  # of adapters, what is trained alone
     return Costs(
         positions=positions,
         trained_parameters=trained,
@@ -133,6 +137,7 @@ def training_costs(config: ReconVLAConfig, method: Method) -> Costs:
         gradients=4 * trained / GIB,
         optimizer=8 * trained / GIB,
         activations=activations / GIB,
+        copied=saved / GIB,
         total=(weights + 12 * trained + activations) / GIB,
         flops_per_sample=flops,
     )

@@ -21,7 +21,7 @@ from models.units import units_of
 class RankCosts:
     """GiB of one rank with one sample a micro-batch. gathered: of parameters, while a step lasts; reduced: of gradients
     that are not divided yet. kept_gathered: `total` where units stay gathered between the micro-batches of a step,
-    which saves an all-gather of the model for each of them but the first.
+    which saves an all-gather of the model for each of them but the first. copied: as of `Costs`.
     """
 
     ranks: int
@@ -31,6 +31,7 @@ class RankCosts:
     gathered: float
     reduced: float
     activations: float
+    copied: float
     total: float
     kept_gathered: float
 
@@ -79,6 +80,7 @@ def rank_costs(config: ReconVLAConfig, method: Method, ranks: int) -> RankCosts:
         gathered=(two + last) / GIB,
         reduced=max(reduced) / GIB,
         activations=whole.activations,
+        copied=(held + 8 * trained / ranks) / GIB,
         total=(fixed + two + last + activations) / GIB,
         kept_gathered=(fixed + running + last + activations) / GIB,
     )
@@ -93,6 +95,7 @@ def _alone(whole: Costs) -> RankCosts:
         0.0,
         0.0,
         whole.activations,
+        whole.copied,
         whole.total,
         whole.total,
     )

@@ -1,25 +1,33 @@
-"""A run over two ranks is killed and frozen at random moments: it ends with the bits of one that nobody disturbed.
+"""A run over two ranks is killed and frozen at any moment of its own progress: it ends with the bits of one that nobody
+disturbed.
 
     python -m trials.gang_kills [--json FILE] [--kills 100] [--seed 0]
 
-Each attempt is disturbed once, at a moment drawn anew: a rank, all of them, the launcher or the attempt's process is
-killed, or a rank is frozen; from its start to its end, so while it loads, steps and saves. After each, processes of the
-attempt and sockets that listen are counted. Takes half a minute of a core a kill.
+Each attempt is disturbed once: a rank, all of them, the launcher or the attempt's process, as a worker has it, is
+killed, or a rank is frozen. When is chosen by what the attempt hears of its ranks: while they start, while they load,
+in a step, while a checkpoint is written beside the steps, while it is published, at the end; every way meets every
+moment. After each, processes of the attempt and sockets that listen are counted. Attempts are forks of this process,
+which has imported what they need.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import multiprocessing
+import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from tests.tasks.train import gang_life
 from tests.tasks.train.gang_life import (
     STEPS,
     closed_within,
@@ -30,97 +38,168 @@ from tests.tasks.train.gang_life import (
     listening,
     sockets,
 )
-from trials import REPOSITORY, disturbed
+from trials import disturbed
 
 WAYS = ("a rank", "all ranks", "a frozen rank", "the launcher", "the attempt")
 #: An attempt that is not disturbed again ends in this time; a machine that is full takes long.
 _LONGEST_SECONDS = 900.0
+_LOOK_SECONDS = 0.002
+#: With fewer steps to go an attempt is disturbed at its end.
+_LAST = 4
+
+
+@dataclass(frozen=True)
+class Moment:
+    """After the attempt has heard `line` for the n-th time (1 to `times`), up to `seconds` later."""
+
+    name: str
+    line: str
+    seconds: float
+    times: int = 1
+
+
+MOMENTS = (
+    Moment("starting", "alive", 3.0),
+    Moment("loading", "stage loading", 1.0),
+    Moment("in a step", "step", 0.2, 3),
+    Moment("while a checkpoint is written", "saving", 0.2, 2),
+    Moment("while one is published", "saved", 0.1, 2),
+    Moment("at the end", "stage ending", 0.1),
+)
 
 
 def main() -> int:
     wrong = ("other_digests", "left_processes", "left_ports", "steps_lost")
-    return disturbed(__doc__.splitlines()[0], "gang_kills", 100, _trial, wrong)
+    return disturbed(" ".join(__doc__.split("\n\n")[0].split()), "gang_kills", 100, _trial, wrong)
 
 
 def _trial(place: Path, chance: random.Random, kills: int) -> dict[str, Any]:
-    data_in(place / "data")
-    usual = _alone(place / "undisturbed", place / "data")
-    return _disturbed(place, usual, chance, kills)
+    trial, began = _Trial(place, chance), time.monotonic()
+    while sum(trial.ways.values()) < kills:
+        print(f"{time.monotonic() - began:.0f} s: {trial.attempt()}", file=sys.stderr, flush=True)
+    return trial.ended()
 
 
-def _start(folder: Path, data: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.tasks.train.gang_life", str(folder), str(data)]
-    return subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+def _start(folder: Path, data: Path) -> BaseProcess:
+    process = multiprocessing.get_context("fork").Process(target=_attempt, args=(folder, data))
+    process.start()
+    return process
 
 
-def _alone(folder: Path, data: Path) -> float:
-    """Seconds of an attempt that nobody disturbs."""
-    began = time.monotonic()
-    if _start(folder, data).wait(_LONGEST_SECONDS):
-        raise SystemExit("an undisturbed run failed")
-    return time.monotonic() - began
+def _attempt(folder: Path, data: Path) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    gang_life.main(folder, data)
 
 
-def _disturbed(place: Path, usual: float, chance: random.Random, kills: int) -> dict[str, Any]:
-    expected = (place / "undisturbed" / "digest").read_text()
-    ways: Counter[str] = Counter()
-    stages: Counter[str] = Counter()
-    runs = others = processes = ports = lost = 0
-    folder = place / "run-0"
-    while sum(ways.values()) < kills:
-        before = _published(folder)
-        attempt = _start(folder, place / "data")
-        held: set[str] = set()
-        if not _ended(attempt, chance.uniform(0.0, usual)):
-            way = chance.choice(WAYS)
-            stages[_stage(folder)] += 1
-            held = _disturb(attempt, way, chance)
-            ways[way] += 1
-        attempt.wait(_LONGEST_SECONDS)
-        processes += not gone_within(folder, 10.0)
-        ports += 0 if closed_within(held, 10.0) else len(held & listening())
-        lost += _published(folder) < before
-        if (folder / "digest").exists():
-            runs, others = runs + 1, others + ((folder / "digest").read_text() != expected)
-            folder = place / f"run-{runs}"
-    while not (folder / "digest").exists():  # the last one goes on to its end
-        _start(folder, place / "data").wait(_LONGEST_SECONDS)
-    others += (folder / "digest").read_text() != expected
-    return {
-        "kills": dict(sorted(ways.items())), "while": dict(sorted(stages.items())), "runs": runs + 1,
-        "steps_of_each": STEPS, "other_digests": others, "left_processes": processes, "left_ports": ports,
-        "steps_lost": lost, "undisturbed_seconds": round(usual, 1),
-    }  # fmt: skip
+class _Trial:
+    """Runs one behind the other, and what was found of them."""
+
+    def __init__(self, place: Path, chance: random.Random) -> None:
+        self._place, self._chance = place, chance
+        self._data = place / "data"
+        data_in(self._data)
+        undisturbed, began = place / "undisturbed", time.monotonic()
+        _wait(_start(undisturbed, self._data))
+        self._usual = time.monotonic() - began
+        self._expected = (undisturbed / "digest").read_text()
+        self._turns = list[tuple[str, Moment]]()
+        self._folder = place / "run-0"
+        self.ways: Counter[str] = Counter()
+        self._moments: Counter[str] = Counter()
+        self._runs = self._others = self._processes = self._ports = self._lost = self._alone = 0
+
+    def attempt(self) -> str:
+        """Of the run under way; one that is over before its moment came is no kill. Returns what was done, and when."""
+        before = _published(self._folder)
+        way, moment = self._next(before >= STEPS - _LAST)
+        (self._folder / "heard").unlink(missing_ok=True)
+        attempt, held = _start(self._folder, self._data), set[str]()
+        if _comes(attempt, self._folder / "heard", moment, self._chance):
+            way, held = _disturb(attempt, way, self._chance)
+            self.ways[way] += 1
+            self._moments[moment.name] += 1
+            done = f"{way}, {moment.name}"
+        else:
+            self._alone += 1
+            done = f"none, {moment.name} did not come"
+        _wait(attempt)
+        self._processes += not gone_within(self._folder, 10.0)
+        self._ports += 0 if closed_within(held, 10.0) else len(held & listening())
+        self._lost += _published(self._folder) < before
+        if (self._folder / "digest").exists():
+            self._compare()
+        return done
+
+    def _next(self, can_end: bool) -> tuple[str, Moment]:
+        """Every way meets every moment once before any does again, as far as the moment comes in this attempt."""
+        while True:
+            for number, (_, moment) in enumerate(self._turns):
+                if can_end is (moment is MOMENTS[-1]):
+                    return self._turns.pop(number)
+            pairs = list(itertools.product(WAYS, MOMENTS))
+            self._turns += self._chance.sample(pairs, len(pairs))
+
+    def ended(self) -> dict[str, Any]:
+        """The last run goes on to its end."""
+        while _published(self._folder) and not (self._folder / "digest").exists():
+            _wait(_start(self._folder, self._data))
+        if (self._folder / "digest").exists():
+            self._compare()
+        return {
+            "kills": dict(sorted(self.ways.items())),
+            "while": {moment.name: self._moments[moment.name] for moment in MOMENTS},
+            "attempts_that_ended_first": self._alone, "runs": self._runs, "steps_of_each": STEPS,
+            "other_digests": self._others, "left_processes": self._processes, "left_ports": self._ports,
+            "steps_lost": self._lost, "undisturbed_seconds": round(self._usual, 1),
+        }  # fmt: skip
+
+    def _compare(self) -> None:
+        self._others += (self._folder / "digest").read_text() != self._expected
+        self._runs += 1
+        self._folder = self._place / f"run-{self._runs}"
 
 
-def _ended(attempt: subprocess.Popen[bytes], seconds: float) -> bool:
-    try:
-        attempt.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+def _wait(attempt: BaseProcess) -> None:
+    attempt.join(_LONGEST_SECONDS)
+    if attempt.exitcode is None:
+        raise SystemExit(f"an attempt is not over after {_LONGEST_SECONDS:.0f} s")
 
 
-def _disturb(attempt: subprocess.Popen[bytes], way: str, chance: random.Random) -> set[str]:
-    """Sockets that the attempt's processes had open."""
+def _comes(attempt: BaseProcess, heard: Path, moment: Moment, chance: random.Random) -> bool:
+    """Whether that moment came; it is now."""
+    times = chance.randint(1, moment.times)
+    while attempt.exitcode is None:
+        if heard.exists() and _heard(heard).count(moment.line) >= times:
+            attempt.join(chance.uniform(0.0, moment.seconds))
+            return attempt.exitcode is None
+        time.sleep(_LOOK_SECONDS)
+    return False
+
+
+def _heard(file: Path) -> list[str]:
+    return [line.strip() for line in file.read_text().splitlines()]
+
+
+def _disturb(attempt: BaseProcess, way: str, chance: random.Random) -> tuple[str, set[str]]:
+    """(what was done, sockets that the attempt's processes had open). The launcher stands for ranks that it has not
+    started yet, and the attempt for a launcher."""
+    assert attempt.pid is not None
     try:
         launcher, ranks = family(attempt.pid)
     except (ValueError, OSError, StopIteration):  # none yet, or none any more
-        launcher, ranks = attempt.pid, []
-    held = sockets([launcher, *ranks])
-    chosen: Sequence[int] = [launcher]
-    if way == "the attempt" or not ranks:
-        chosen = [attempt.pid]
-    elif way == "all ranks":
-        chosen = ranks
-    elif way != "the launcher":
-        chosen = [chance.choice(ranks)]
+        launcher, ranks = None, []
+    there = [attempt.pid] if launcher is None else [launcher, *ranks]
+    held, chosen = sockets(there), [attempt.pid]
+    if launcher is None or way == "the attempt":
+        way = "the attempt"
+    elif way == "the launcher" or not ranks:
+        way, chosen = "a frozen launcher" if way == "a frozen rank" else "the launcher", [launcher]
+    else:
+        chosen = ranks if way == "all ranks" else [chance.choice(ranks)]
     for pid in chosen:
-        try:
-            kill(pid, signal.SIGSTOP if way == "a frozen rank" and ranks else signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    return held
+        with suppress(ProcessLookupError):
+            kill(pid, signal.SIGSTOP if "frozen" in way else signal.SIGKILL)
+    return way, held
 
 
 def _published(folder: Path) -> int:
@@ -128,13 +207,6 @@ def _published(folder: Path) -> int:
         return int(json.loads((folder / "state.json").read_text())["step"])
     except FileNotFoundError:
         return 0
-
-
-def _stage(folder: Path) -> str:
-    scratch = folder / "scratch"
-    if any(scratch.glob("*checkpoint-*")):
-        return "saving or publishing"
-    return "stepping" if (folder / "progress").exists() else "loading"
 
 
 if __name__ == "__main__":

@@ -109,10 +109,8 @@ def _room_for_training() -> Finding:
 
         for size in ("small", "7b"):
             for method in METHODS:
-                what, need = (
-                    f"{size} {method.name.partition(',')[0]}",
-                    training_costs(SIZES[size], method).total,
-                )
+                what, costs = f"{size} {method.name.partition(',')[0]}", training_costs(SIZES[size], method)
+                need = costs.total if sizes else costs.total + costs.copied
                 if need <= room:
                     fitting.append(f"{what} ({need:.1f})")
                     continue

@@ -42,8 +42,18 @@ def costs_of(spec: TrainSpec) -> Costs:
         return whole
     rank = rank_costs_of(spec)
     return replace(
-        whole, weights=rank.weights, gradients=rank.gradients, optimizer=rank.optimizer, total=rank.total
+        whole,
+        weights=rank.weights,
+        gradients=rank.gradients,
+        optimizer=rank.optimizer,
+        copied=rank.copied,
+        total=rank.total,
     )
+
+
+def with_copy(costs: Costs) -> Costs:
+    """Where the memory that is trained in is the host's too."""
+    return replace(costs, total=costs.total + costs.copied)
 
 
 def rank_costs_of(spec: TrainSpec) -> RankCosts:

@@ -54,7 +54,10 @@ class ShareOfLoss(nn.Module):
         """(total, action, reconstruction), scalars; the last is 0 without a denoiser or a trusted region. shares: asked
         only where they are needed, as they come from all ranks."""
         model = self.model
-        hidden = model.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)
+        crops = batch.crops
+        if crops is None and model.config.grounding == "crop":  # other ranks may have one
+            crops = torch.zeros_like(batch.images)
+        hidden = model.hidden_states(batch.input_ids, batch.attention_mask, batch.images, crops)
         part = shares()
         action = model.action_loss(hidden, batch.labels) * part.label_share
         denoiser = model.config.denoiser

@@ -138,14 +138,15 @@ def test_a_submission_is_refused_before_anything_is_made_and_up_warns(
     words += ["--set", "arms=[baseline]"]
     assert cli.main([*words, "--gpus", "none"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: train baseline seed 0 needs 8.6") and "this machine has 6.0" in line
+    assert line.startswith("error: train baseline seed 0 needs 14.5") and "this machine has 6.0" in line
+    assert "the copy of a checkpoint 5.9)" in line, "in the memory that it is trained in"
     assert not home.exists()
     assert cli.main([*words, "--detach"]) == 0, "a larger machine may come"
     capsys.readouterr()
     ran: list[object] = []
     monkeypatch.setattr("commands.run.run_home", lambda *given, **options: ran.append(given))
     assert cli.main(["--home", str(home), "up", "--gpus", "none"]) == 0
-    assert capsys.readouterr().err.startswith("warning: train baseline seed 0 needs 8.6") and len(ran) == 1
+    assert capsys.readouterr().err.startswith("warning: train baseline seed 0 needs 14.5") and len(ran) == 1
     again = [*words, "--name", "again", "--set", "training.learning_rate=0.5", "--gpus", "none"]
     assert cli.main(again) == 2, "in a home that is there new jobs are refused too"
 

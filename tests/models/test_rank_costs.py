@@ -36,6 +36,17 @@ def test_shares_shrink_with_ranks_and_the_rest_stays() -> None:
     )
 
 
+def test_a_checkpoint_copies_weights_and_moments_of_adapters_what_is_trained() -> None:
+    """Into the host's memory, which is the device's where the processor trains."""
+    gib = 2**30
+    assert METHODS[1].adapter_rank and not METHODS[1].full
+    whole, adapters = training_costs(TOY, FULL), training_costs(TOY, METHODS[1])
+    assert whole.copied == pytest.approx(whole.weights + whole.optimizer)
+    assert adapters.copied == pytest.approx(12 * adapters.trained_parameters / gib)
+    two = rank_costs(TOY, FULL, 2)
+    assert two.copied == pytest.approx(two.weights + two.optimizer) and two.copied < whole.copied
+
+
 def test_the_largest_micro_batch_fits_and_one_more_does_not() -> None:
     costs = rank_costs(TOY, FULL, 2)
     room = costs.total + 6.5 * costs.activations

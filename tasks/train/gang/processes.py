@@ -24,7 +24,7 @@ from typing import IO
 from errors import RanksLost
 from settings.gpus import only
 from settings.own_module import command_of
-from settings.parent import PARENT_VARIABLE
+from settings.parent import PARENT_VARIABLE, left_by
 from tasks.train.gang.meeting import Meeting
 from tasks.train.gang.words import CHECKPOINT, STOP, Line, error_in, lines_of
 
@@ -126,6 +126,9 @@ class Group:
             if self._launcher.poll() is None:
                 os.killpg(self._launcher.pid, signal.SIGKILL)  # a group of its own; ranks follow it
         self._launcher.wait()
+        for pid in left_by(self._launcher.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         give_up = time.monotonic() + _GONE_SECONDS
         for reader in self._readers:
             reader.join(max(0.0, give_up - time.monotonic()))

@@ -35,7 +35,7 @@ def can_keep_gathered(spec: TrainSpec, device: torch.device) -> bool:
         free = torch.cuda.mem_get_info(device)[0] / _GIB
     else:
         free = given.memory().available / _GIB / settings.devices
-        wanted += costs.weights + costs.optimizer  # what a checkpoint copies lies there too
+        wanted += costs.copied  # lies there too
     return wanted <= free * (1 - _SPARE)
 
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence, Set
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from experiments.reconvla.arms import built_in_method
 from experiments.reconvla.model_plan import planned_config
 from tasks.context import Draft, Finished, InputFile, Point
 from tasks.train import run as train
+from tasks.train.gang import watch
 from tasks.train.gang.processes import Group
 from tasks.train.gang.watch import Watch
 from tasks.train.gang.words import Line
@@ -31,6 +32,9 @@ from tests.training import training_spec, write_training_index
 RANKS, STEPS = 2, 16
 #: Until a first sign of life too: a trial does not wait for as long as large models may take.
 _FROZEN_SECONDS = 180.0
+#: Without a sign of life: a trial of a hundred would wait too long for the bounds of starting and loading.
+_SILENT_SECONDS = 20.0
+_SIGNS_OF_LIFE = ("ALIVE_SECONDS", "STARTING_ALIVE_SECONDS", "LOADING_ALIVE_SECONDS")
 
 #: How a local address begins in the kernel's tables: 127.0.0.1 and ::1.
 _LOOPBACK = ("0100007F:", "00000000000000000000000001000000:")
@@ -79,10 +83,6 @@ class KeptContext(FakeContext):
         aside.replace(self._state)
         return digests
 
-    def report_progress(self, step: int, total: int, values: Any = None) -> None:
-        super().report_progress(step, total, values)
-        (self.folder / "progress").write_text(str(step))
-
 
 @contextmanager
 def hearing(disturb: Callable[[Line], None]) -> Iterator[None]:
@@ -102,8 +102,8 @@ def hearing(disturb: Callable[[Line], None]) -> Iterator[None]:
 def family(parent: int) -> tuple[int, list[int]]:
     """(launcher, ranks in their order) of the attempt in that process."""
     (launcher,) = [pid for pid in children(parent) if "gang.launcher" in command(pid)]
-    ranks = [pid for pid in children(launcher) if "gang.rank" in command(pid)]
-    return launcher, sorted(ranks, key=rank_of)
+    numbers = {pid: rank_of(pid) for pid in children(launcher) if "gang.rank" in command(pid)}
+    return launcher, sorted(numbers, key=numbers.__getitem__)
 
 
 def children(parent: int) -> list[int]:
@@ -201,10 +201,17 @@ def digest_of(result: object) -> str:
 
 
 def main(folder: Path, data: Path) -> None:
+    """What it hears of its ranks stands in `heard`, a line each: a word, and of a stage its name."""
     folder.mkdir(exist_ok=True)
-    (folder / "progress").unlink(missing_ok=True)
     allowed = Watch.allowed
-    with mock.patch.object(Watch, "allowed", lambda watch: min(allowed(watch), _FROZEN_SECONDS)):
+    with ExitStack() as stack:
+        heard = stack.enter_context((folder / "heard").open("w", buffering=1))
+        stack.enter_context(hearing(lambda line: print(line.word, line.values.get("stage", ""), file=heard)))
+        stack.enter_context(
+            mock.patch.object(Watch, "allowed", lambda own: min(allowed(own), _FROZEN_SECONDS))
+        )
+        for name in _SIGNS_OF_LIFE:
+            stack.enter_context(mock.patch.object(watch, name, _SILENT_SECONDS))
         result = train.run(KeptContext(folder, spec_of(), data_in(data)))
     (folder / "digest").write_text(digest_of(result))
 

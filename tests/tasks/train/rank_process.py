@@ -59,6 +59,11 @@ def small_config(frozen: bool = False) -> ReconVLAConfig:
     )
 
 
+def crop_config() -> ReconVLAConfig:
+    """Prompts with the gaze region as a second picture, where a sample has one."""
+    return replace(small_config(), grounding="crop")
+
+
 def settings_of(precision: str, **others: Any) -> TrainingSpec:
     values = training_spec(STEPS, batch_size=7, precision=precision, gradient_checkpointing=True, **others)
     return from_json(TrainingSpec, values["training"], "training")
@@ -95,9 +100,13 @@ def _samples(config: ReconVLAConfig, seed: int, count: int) -> list[Sample]:
     rng, size = np.random.default_rng(seed), config.vision.image_size
     made = []
     for number in range(count):
-        example = prompts.example(_WORDS[number % 3], rng.normal(size=15), rng.uniform(-1, 1, (5, 7)))
-        image, target = (rng.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(2))
-        made.append(Sample(example.input_ids, example.labels, image, None if number == 5 else target))
+        has_crop = config.grounding == "crop" and number != 5
+        example = prompts.example(
+            _WORDS[number % 3], rng.normal(size=15), rng.uniform(-1, 1, (5, 7)), crop=has_crop
+        )
+        image, region = (rng.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(2))
+        target, crop = None if number == 5 else region, region if has_crop else None
+        made.append(Sample(example.input_ids, example.labels, image, target, crop=crop))
     return made
 
 
@@ -129,6 +138,9 @@ def _findings(folder: Path, mesh: DeviceMesh) -> Iterator[tuple[str, Any]]:
     with _by_torch():
         state, losses = _run(folder, mesh, "bf16")
     yield "by torch", [losses, _weights_digest(state, folder / "by-torch")]
+    weights = open_file(folder / "start-False.safetensors")
+    other = sharded_state(crop_config(), weights, settings_of("fp32"), mesh, torch.device("cpu"), "start")
+    yield "crops", sharded_step(other, settings_of("fp32"), own(parts_of(crop_config(), 0), mesh))
     yield "held elements", sum(p.to_local().numel() for p in state.model.parameters())
     yield "gathers", [_gathers(state, keep) for keep in (False, True)]
     yield "units", len(state.units)

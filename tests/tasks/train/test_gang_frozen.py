@@ -13,7 +13,16 @@ from errors import RanksLost
 from tasks.train import run as train
 from tasks.train.gang import watch
 from tasks.train.gang.words import LAUNCHER, Line
-from tests.tasks.train.gang_life import KeptContext, data_in, family, hearing, kill, left_of, spec_of
+from tests.tasks.train.gang_life import (
+    RANKS,
+    KeptContext,
+    data_in,
+    family,
+    hearing,
+    kill,
+    left_of,
+    spec_of,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -29,10 +38,10 @@ def alive(rank: int) -> Callable[[Line], bool]:
     ("when", "who", "said"),
     [
         (alive(LAUNCHER), LAUNCHER, "the launcher of the ranks stands still while starting"),
-        (alive(1), 1, "rank 1 stands still while starting"),
+        (lambda line: line.word == "ranks", 1, "rank 1 stands still while starting"),
         (lambda line: line.word == "saving", 1, "rank 1 stands still while stepping"),
     ],
-    ids=["launcher", "starting", "saving"],
+    ids=["launcher", "before its first line of Python", "saving"],
 )
 def test_it_is_found_by_its_silence(
     when: Callable[[Line], bool], who: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -46,6 +55,8 @@ def test_it_is_found_by_its_silence(
     def freeze(line: Line) -> None:
         if not frozen and when(line):
             launcher, ranks = family(os.getpid())
+            while who != LAUNCHER and len(ranks) < RANKS:
+                launcher, ranks = family(os.getpid())
             frozen.append(launcher if who == LAUNCHER else ranks[who])
             kill(frozen[0], signal.SIGSTOP)
 

@@ -23,7 +23,7 @@ from models.weight_files import open_file
 from models.weights import write_sharded, write_weights
 from tests.support import REPOSITORY
 from tests.tasks.train.one_process import SEED, alone, apart
-from tests.tasks.train.rank_process import SAVED_AT, WAYS, small_config
+from tests.tasks.train.rank_process import SAVED_AT, WAYS, crop_config, parts_of, small_config
 
 RANKS = 2
 #: Of losses, relative; and of weights: the norm of their difference as a share of what training moved them.
@@ -71,6 +71,20 @@ def test_losses_and_weights_are_those_of_one_process(
     assert apart(weights_of(model), written, start) < WEIGHTS[precision]
     tower = "vision_tower.encoder.layers.0.mlp.fc1.weight"
     assert torch.equal(written[tower], start[tower]) is WAYS[way][1], "only a frozen tower is as it was"
+
+
+def test_a_rank_without_a_second_picture_gathers_what_the_others_do(
+    folder: Path, found: Sequence[dict[str, Any]]
+) -> None:
+    """Of a micro-batch whose prompts have none the tower sees the first pictures alone, in one process."""
+    model = ReconVLA(crop_config(), SEED)
+    parts, total = parts_of(crop_config(), 0), 0.0
+    labels = sum(part.labels for part in parts)
+    with torch.no_grad():
+        for part in parts:
+            total += model(part.batch, part.draws).action.item() * part.labels / labels
+    assert any(part.batch.crops is None for part in parts) and parts[0].batch.crops is not None
+    assert [each["crops"]["action"] for each in found] == [pytest.approx(total, rel=1e-5)] * RANKS
 
 
 def test_equal_topologies_give_equal_bits(found: Sequence[dict[str, Any]]) -> None:
