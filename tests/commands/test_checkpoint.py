@@ -84,6 +84,12 @@ def test_an_exported_folder_acts_as_the_runs_own_weights(
         assert one.tolist() == other.tolist()
     assert policy.counts == home_policy.counts
     told = export(home, capsys, "recon ", 0, tmp_path / "again", "--ablation", "demo ")
+    for number, words in enumerate((["recon seed 0"], ["recon", "seed", "0"], ["demo recon seed 0"])):
+        assert "recon seed 0 of demo after 3 steps" in export(
+            home, capsys, *words, tmp_path / f"named{number}"
+        )
+    refused = export(home, capsys, "recon", tmp_path / "none", code=2)
+    assert "'recon' is no run: an arm and a seed" in refused
     assert "recon seed 0 of demo after 3 steps, weights in fp32\nit is a toy: " in told
     same = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
     assert same == [(path.name, path.read_bytes()) for path in sorted((tmp_path / "again").iterdir())]
