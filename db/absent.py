@@ -9,8 +9,11 @@ from db.naming import called_before
 from db.queries import ablation_rows
 from db.statements import job
 from settings.shown import moment, shown
-from settings.suggestions import meant
+from settings.suggestions import listed, meant
 from settings.typed import typed
+
+#: Part of a label is looked for from so many letters on, and so many labels that have it are told.
+_LEAST_LETTERS, _NAMED = 3, 3
 
 
 def no_ablation(database: Database, wanted: str | int) -> str:
@@ -28,7 +31,14 @@ def nothing_submitted(database: Database) -> str:
 
 
 def no_job(database: Database, wanted: str) -> str:
+    """Of a label the beginning may be meant, or any of its words."""
     with database.read() as tx:
-        labels = set(tx.execute(select(job.c.label)).scalars())
-    near = meant(wanted, labels)
-    return f"there is no job {shown(wanted)}{near} in this home; `status` and `artifacts` name jobs, an id works too"
+        labels = list(dict.fromkeys(tx.execute(select(job.c.label).order_by(job.c.id)).scalars()))
+    part = wanted.strip().casefold()
+    having = [shown(label) for label in labels if len(part) >= _LEAST_LETTERS and part in label.casefold()]
+    if having:
+        near = f" (did you mean {listed(having, _NAMED)}?)"
+    else:
+        words = len(part.split())
+        near = meant(wanted, {*labels, *(" ".join(label.split()[:words]) for label in labels)})
+    return f"there is no job {shown(wanted)}{near} in this home; `artifacts` names jobs, an id works too"
