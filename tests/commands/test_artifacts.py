@@ -48,7 +48,7 @@ def test_the_list_stays_what_it_was(home: Home, capsys: Capture) -> None:
     assert len(run(capsys, "artifacts", "--home", home.root).splitlines()) == 10
 
 
-@pytest.mark.parametrize(("columns", "has_paths"), [(54, False), (80, False), (200, True)])
+@pytest.mark.parametrize(("columns", "has_paths"), [(58, False), (80, False), (200, True)])
 def test_a_terminal_without_room_for_paths_shows_what_made_them(
     home: Home, capsys: Capture, columns: int, has_paths: bool
 ) -> None:

@@ -100,7 +100,7 @@ def test_an_exported_folder_acts_as_the_runs_own_weights(
     [
         (("recn", 0), "no arm 'recn' (did you mean 'recon'?) in ablation demo (1); its arms: recon, chance"),
         (("recon", 5), "no seed 5 of recon in ablation demo (1); its seeds: 0, 1"),
-        (("recon", "x"), "'x' is not a valid integer"),
+        (("recon", "x"), "'recon x' is no run: an arm and a seed"),
         (("recon", 1), "recon seed 1 of ablation demo (1) is not trained to its end: train recon seed 1 is queued"),
         (("chance", 0), "'chance' of ablation demo (1) is a policy, which is judged and not trained here"),
         (("recon", 0, "--ablation", "demmo"), "no ablation 'demmo' (did you mean 'demo'?) in "),

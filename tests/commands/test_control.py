@@ -79,7 +79,8 @@ def test_a_home_where_all_is_paused_ends_with_code_4(
     where = ["--home", str(home.root)]
     assert main([*where, "pause", "mine"]) == 0
     assert main([*where, "up", "--until-done"]) == 4
-    assert "mine: paused, with everything saved" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "mine: paused, with everything saved" in told and told.endswith("up --until-done\n")
 
 
 def test_two_of_one_name_are_told_apart_and_none_is_cancelled_by_chance(

@@ -215,6 +215,8 @@ def test_damaged_annotations_are_a_problem_of_their_split(
 def test_a_folder_without_splits_is_no_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["data", "check", str(tmp_path)]) == 2
     assert "is no CALVIN dataset" in capsys.readouterr().err
+    assert cli.main(["data", "check", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere is not a folder" in capsys.readouterr().err
 
 
 def test_generated_demonstrations_pass_the_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

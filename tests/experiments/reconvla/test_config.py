@@ -212,6 +212,7 @@ def test_a_key_with_its_dots_in_a_file_is_told_how_it_is_nested(tmp_path: Path) 
     [
         ("training.stepz=3", "--set training.stepz: unknown key; did you mean training.steps?"),
         ("training={stepz: 3}", "--set training: unknown key 'training.stepz'; did you mean training.steps?"),
+        ("training.steps=x", "--set training.steps: a whole number stands here (got 'x')"),
         ("steps=3", "--set steps: unknown key; did you mean training.steps or pretraining.steps?"),
         ("seeds=[0,0]", "--set seeds: it names something twice: 0, 0"),
     ],
