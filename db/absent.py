@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from sqlalchemy import select
 
 from db.engine import Database
@@ -39,6 +41,12 @@ def no_job(database: Database, wanted: str) -> str:
     if having:
         near = f" (did you mean {listed(having, _NAMED)}?)"
     else:
-        words = len(part.split())
-        near = meant(wanted, {*labels, *(" ".join(label.split()[:words]) for label in labels)})
+        near = meant(wanted, {*labels, *_parts(labels, len(part.split()))})
     return f"there is no job {shown(wanted)}{near} in this home; `artifacts` names jobs, an id works too"
+
+
+def _parts(labels: Iterable[str], words: int) -> Iterator[str]:
+    """So many words of each that follow each other."""
+    for label in labels:
+        parts = label.split()
+        yield from (" ".join(parts[first : first + words]) for first in range(len(parts) - words + 1))

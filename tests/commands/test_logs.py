@@ -80,6 +80,7 @@ def test_json_is_one_document(home, database, capsys):
         ("train", "give the id"),
         (JOB.replace("o", "", 1), f"(did you mean '{JOB}'?)"),
         ("trian", "(did you mean 'train'?)"),
+        ("recom", "(did you mean 'recon'?)"),
         ("trian recon", "(did you mean 'train recon'?)"),
         ("pretrain", "(did you mean 'train recon_pretrain seed 0', 'train recon_pretrain seed 1'?)"),
     ],

@@ -16,6 +16,8 @@ from settings.home import Home
 from workers.supervisor import Devices
 
 SMOKE = ("submit-ablation", "--preset", "smoke")
+#: Of rows, where an ablation is planned.
+CHECKS = ("check_new", "check_distinct", "check_needed")
 
 
 @pytest.mark.parametrize("stage", ["training", "pretraining"])
@@ -197,14 +199,14 @@ def test_a_row_of_no_effect_that_was_submitted_before_is_told_how_it_goes_on(
     assert cli.main(wanted) == 2
     assert "goes on" not in capsys.readouterr().err
     with monkeypatch.context() as before:
-        before.setattr("experiments.reconvla.named_config.check_new", lambda _: None)
-        before.setattr("experiments.reconvla.planner.check_needed", lambda *_: None)
+        for check in ("named_config.check_new", *map("planner.{}".format, CHECKS)):
+            before.setattr(f"experiments.reconvla.{check}", lambda *_: None)
         assert cli.main(wanted) == 0
     capsys.readouterr()
     for words in (wanted, [*wanted[:2], "plan", *wanted[3:-1]]):
         assert cli.main(words) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert "arms.alike.set: gaze.weights changes nothing in" in line
-        assert "; ablation smoke (1), which has it, goes on with: " in line and line.endswith(
+        assert "; ablation mine (1), which has it, goes on with: " in line and line.endswith(
             "up --until-done"
         )
