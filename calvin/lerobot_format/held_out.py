@@ -19,7 +19,7 @@ from calvin.lerobot_format.description import Description
 from calvin.lerobot_format.episodes import Entry
 from calvin.lerobot_format.tasks import Told
 from calvin.split import TRAINING, VALIDATION
-from errors import DatasetError, WronglySaid
+from errors import WronglySaid
 from settings.shown import cut, shown
 
 #: Number of episodes of a public conversion of CALVIN -> its download, and how many are of its training, which come
