@@ -15,10 +15,13 @@ from db.store import ArtifactStore
 from settings.arithmetic import FIXED_VARIABLES
 from settings.elsewhere import DATABASE_VARIABLE
 from settings.home import Home
+from tests.fresh_state import fresh_state
 from tests.postgres import PostgresServer, empty, find_binaries, postgres_server
 from tests.s3 import s3_server
 from tests.support import FOREIGN_VARIABLES
 from workers.broker import PrivateRedis, start_private
+
+gc.disable()  # until all is collected: what that makes stays
 
 #: The same examples each time, however slow the machine is.
 settings.register_profile(
@@ -39,6 +42,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Also in the process that hands tests to others and collects none."""
+    gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the shell of whoever runs the tests says about homes, brokers and timing does not count."""
@@ -57,7 +66,7 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def database(home: Home) -> Iterator[Database]:
-    database = open_state(home)
+    database = fresh_state(home)
     yield database
     database.close()
 

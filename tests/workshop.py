@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -13,11 +10,11 @@ from typing import Any
 from db import jobs, members
 from db.engine import Database, sqlite_module
 from db.jobs import Claim, Ending, Seconds
-from db.migrate import open_state
 from db.plans import RunRef
 from db.states import SUCCEEDED, YIELDED
 from db.store import LOCK_FILES, OWNER_FILES, ArtifactStore
 from settings.home import Home
+from tests.fresh_state import fresh_state
 from tests.support import LEASE_SECONDS, planned, row, start, stored, submit
 
 RUN = RunRef("baseline", 0)
@@ -48,9 +45,7 @@ class Workshop:
     def __init__(self, root: Path) -> None:
         self.home = Home(root)
         self.home.create()
-        if not self.home.state_db.exists():
-            shutil.copy(_empty_state(), self.home.state_db)
-        self.database: Database = open_state(self.home)
+        self.database: Database = fresh_state(self.home)
         self.store = ArtifactStore(self.home)
         self._worker: int | None = None
         self._claims: dict[str, Claim] = {}
@@ -105,17 +100,6 @@ class Workshop:
     def close(self) -> None:
         self.leave()
         self.database.close()
-
-
-@functools.cache
-def _empty_state() -> Path:
-    """A state without rows, made once: migrations take longer than most tests."""
-    folder = tempfile.mkdtemp(prefix="baton-test-")
-    atexit.register(shutil.rmtree, folder)
-    home = Home(Path(folder))
-    home.create()
-    open_state(home).close()
-    return home.state_db
 
 
 def dump(home: Home) -> dict[str, list[Any]]:

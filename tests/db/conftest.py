@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from db.engine import Database
-from db.migrate import open_state
 from settings.elsewhere import DATABASE_VARIABLE
 from settings.home import Home
+from tests.fresh_state import fresh_state
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -19,6 +19,6 @@ def database(
     """The state of `home`. A test of one kind alone says `@ON_SQLITE` or `@ON_POSTGRESQL`."""
     if request.param == "postgresql":
         monkeypatch.setenv(DATABASE_VARIABLE, request.getfixturevalue("postgres_url"))
-    database = open_state(home)
+    database = fresh_state(home)
     yield database
     database.close()

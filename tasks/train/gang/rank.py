@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from settings.parent import die_with_parent
+from settings.uncollected import uncollected
 from tasks.train.gang.life import show_life
 from tasks.train.gang.words import CHECKPOINT, GO_ON, STOP, Teller
 
@@ -44,7 +45,8 @@ def main(order: Path) -> int:
     show_life(teller, rank)
     logging.basicConfig(format=f"rank {rank}: %(message)s")
     try:
-        from tasks.train.gang.work import work  # torch, and all that is trained
+        with uncollected():
+            from tasks.train.gang.work import work  # torch, and all that is trained
 
         work(order, teller, Asked(0) if rank == 0 else None)
     except BaseException as error:
