@@ -65,6 +65,12 @@ except ImportError as error:
 gc.freeze()
 gc.enable()
 
+#: What click says of a text where a number between two others stands.
+_NO_NUMBERS = {
+    "is not a valid integer range": "is no whole number",
+    "is not a valid float range": "is no number",
+}
+
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
     "submit-ablation": ("commands.submit", "Plan an ablation and run it to the end (or --detach)."),
@@ -210,6 +216,8 @@ def _code_of(arguments: list[str] | None) -> int:
         return 2
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
+        for theirs, ours in _NO_NUMBERS.items():
+            message = message.replace(theirs, ours)
         if isinstance(error, click.MissingParameter) and error.ctx is not None:
             words = error.ctx.command_path.removeprefix(f"{program()} ")
             message = f"{message.rstrip('.')}; what it takes: {typed(f'{words} --help')}"

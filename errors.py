@@ -27,8 +27,22 @@ class ConfigError(InvalidInput):
     """A preset, config file, `--set` or environment variable holds something unusable."""
 
 
+class ChangesNothing(ConfigError):
+    """A setting that decides nothing in an arm: its row would look like a finding. because: of which arms that is, the
+    end of a sentence. row: the arm's name."""
+
+    def __init__(self, sentence: str, because: str, row: str) -> None:
+        super().__init__(sentence)
+        self.because = because
+        self.row = row
+
+
 class DatasetError(InvalidInput):
     """A CALVIN folder or one of its files is missing, damaged or inconsistent."""
+
+
+class WronglySaid(DatasetError):
+    """What a user says of a dataset (its columns, scenes, episodes) cannot be."""
 
 
 class UnsafePickle(DatasetError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 import numpy as np
 
 from benchmark.cameras import EGL, TINY
-from errors import DatasetError
+from errors import DatasetError, WronglySaid
 
 if TYPE_CHECKING:
     from calvin.episode import Episode, FrameBoxes
@@ -315,7 +315,7 @@ def _format_at(root: Path, reading: Reading = NOTHING_SAID) -> Format:
         (reading.episodes, "episodes"),
     ):
         if said is not None and said != ():
-            raise DatasetError(f"data.{setting}: {root} says that itself; this is for LeRobot sets.")
+            raise WronglySaid(f"data.{setting}: {root} says that itself; this is for LeRobot sets.")
     return found
 
 

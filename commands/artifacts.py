@@ -20,6 +20,9 @@ from settings.streams import say
 from settings.typed import typed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from db.queries import ListedArtifact
     from settings.home import Home
 
 
@@ -79,19 +82,37 @@ def command(
     if as_json:
         say(json.dumps([plain(entry) for entry in entries]))
         return
-    lines, short = [], []
-    for entry in entries:
-        mark = "final" if entry.final else f"step {entry.step}"
-        about = f"{entry.sha256[:12]}  {entry.kind:<10}  {entry.bytes:>11}  {mark:<10}  "
-        lines.append(f"{about}{entry.path}  ({entry.job}: {entry.name})")
-        short.append(f"{about}{entry.job}: {entry.name}")
+    lines = [
+        f"{entry.sha256[:12]}  {entry.kind:<10}  {entry.bytes:>11}  {_mark(entry):<10}  "
+        f"{entry.path}  ({entry.job}: {entry.name})"
+        for entry in entries
+    ]
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     is_whole = columns is None or all(len(line) <= columns for line in lines)
-    for line in lines if is_whole else short:
+    for line in lines if columns is None or is_whole else _narrow(entries, columns):
         say(line)
     if not is_whole:
         digest = entries[0].sha256
         say(f"the first lies in artifacts/{digest[:2]}/{digest[:12]}*; pipes and --json have whole paths")
+
+
+def _mark(entry: ListedArtifact) -> str:
+    return "final" if entry.final else f"step {entry.step}"
+
+
+def _narrow(entries: Sequence[ListedArtifact], columns: int) -> list[str]:
+    """Lines without paths, in which what made a file gives way where the terminal has no room for all of it."""
+    from rich.filesize import decimal
+
+    rows = [(entry.sha256[:12], entry.kind, decimal(entry.bytes), _mark(entry)) for entry in entries]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = []
+    for entry, (digest, kind, size, mark) in zip(entries, rows):
+        about = f"{digest}  {kind:<{widths[1]}}  {size:>{widths[2]}}  {mark:<{widths[3]}}  "
+        room = columns - len(about) - len(f": {entry.name}")
+        job = entry.job if len(entry.job) <= room else f"{entry.job[: max(0, room - 1)]}…"
+        lines.append(f"{about}{job}: {entry.name}"[:columns])
+    return lines
 
 
 @command.command("verify")

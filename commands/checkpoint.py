@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +15,16 @@ import click
 from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home
 from commands.place_type import PLACE, Folder
-from commands.ranges import ROW_ID
 from errors import InvalidInput
 from settings.faults import need_mistake
+from settings.shown import shown
 from settings.streams import say
 from settings.typed import typed
 
 if TYPE_CHECKING:
     from commands.trained_run import TrainedRun
     from models.export import Exported
+    from settings.home import Home
 
 
 @click.group("checkpoint", cls=Suggesting)
@@ -35,8 +37,7 @@ def command(context: click.Context, home_path: str | None) -> None:
 
 @command.command("export")
 @home_option
-@click.argument("arm")
-@click.argument("seed", type=ROW_ID)
+@click.argument("run", metavar="ARM SEED", nargs=-1, required=True)
 @click.argument("folder", metavar="DIR", type=PLACE)
 @click.option("--ablation", default=None, metavar="ID|NAME", help="Of which ablation [default: the newest].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -44,13 +45,13 @@ def command(context: click.Context, home_path: str | None) -> None:
 def export_command(
     context: click.Context,
     home_path: str | None,
-    arm: str,
-    seed: int,
+    run: tuple[str, ...],
     folder: Path,
     ablation: str | None,
     as_json: bool,
 ) -> None:
-    """Write the final weights of ARM with SEED into the new folder DIR, in the official Hugging Face layout.
+    """Write the final weights of ARM with SEED (also as one word, "recon seed 0") into the new folder DIR, in the
+    official Hugging Face layout.
 
     `evaluate DIR`, `serve DIR` and `attention DIR` take it, and Qwen2ForCausalLM.from_pretrained its language model.
     """
@@ -61,16 +62,34 @@ def export_command(
     home = existing_home(context, home_path)
     with _told(folder):
         need_free(folder)
-    run = trained_run(home, arm, seed, ablation)
+    arm, seed, ablation = _named(home, run, ablation)
+    trained = trained_run(home, arm, seed, ablation)
     with _told(folder), whole_folder(folder) as aside:
-        made = export_model(run.model, run.weights, run.judged_in, aside, _about(run))
-    how = _how_to_evaluate(run, folder, made)
+        made = export_model(trained.model, trained.weights, trained.judged_in, aside, _about(trained))
+    how = _how_to_evaluate(trained, folder, made)
     if as_json:
-        say(json.dumps(_document(run, folder, made, how)))
+        say(json.dumps(_document(trained, folder, made, how)))
         return
-    say(f"{folder}: {run.label} of {run.ablation.name} after {run.step} steps, weights in {made.precision}")
+    say(
+        f"{folder}: {trained.label} of {trained.ablation.name} after {trained.step} steps, weights in {made.precision}"
+    )
     say(f"it is {made.note}")
     say(f"evaluate it: {how}")
+
+
+def _named(home: Home, words: tuple[str, ...], ablation: str | None) -> tuple[str, int, str | None]:
+    """(arm, seed, ablation) of `recon 0`, and of all that `evaluate` takes for a run. Raises InvalidInput."""
+    from commands.trained_run import named_run
+
+    found = re.fullmatch(r"(?P<arm>.+?)(?: +seed)? +(?P<seed>\d{1,18})", " ".join(words).strip())
+    if found is None:
+        raise InvalidInput(
+            f"{shown(' '.join(words))} is no run: an arm and a seed (recon 0, or 'recon seed 0') and a new folder"
+        )
+    arm, seed = found["arm"], int(found["seed"])
+    if ablation is None and len(words) != 2:  # two are an arm with all its blanks, and a seed
+        ablation, arm = named_run(home, arm)
+    return arm, seed, ablation
 
 
 @command.command("merge")

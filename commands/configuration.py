@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -10,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.place_type import PLACE
+from errors import ChangesNothing, ConfigError
 from settings.places import expanded
+from settings.typed import typed
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from settings.home import Home
 
 
 _BEFORE = f"{__name__}.vary_before"
@@ -64,6 +70,33 @@ class Configuration:
             name=self.name,
         )
         return experiment_in(self.config_file).load(written)
+
+
+@contextmanager
+def told_how_it_goes_on(home: Home) -> Iterator[None]:
+    """Where a row that decides nothing is refused, and an ablation of the home began with it before that was so, the
+    sentence says how that one goes on."""
+    try:
+        yield
+    except ChangesNothing as error:
+        if not home.exists or not (begun := _begun_with(home, error.row)):
+            raise
+        raise ConfigError(f"{error}; {begun}") from None
+
+
+def _begun_with(home: Home, row: str) -> str:
+    """Of an unfinished ablation that has a row of this name; empty where there is none."""
+    from db import queries, standings
+    from db.migrate import look_at_state
+
+    with closing(look_at_state(home)) as database:
+        unfinished = {entry.id for entry in standings.open_ablations(database)}
+        rows = [one for one in queries.ablation_rows(database) if one.id in unfinished]
+    for one in reversed(rows):
+        arms = one.config.get("arms")
+        if isinstance(arms, Mapping) and arms.get(row) is not None:
+            return f"ablation {one.name} ({one.id}), which has it, goes on with: {typed('up --until-done', home)}"
+    return ""
 
 
 def _named(listed: str) -> list[str]:

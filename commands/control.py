@@ -110,8 +110,10 @@ def _act(
             say(json.dumps({"target": {"kind": target.kind, "id": target.id}, "what": what,
                               "jobs": changed.jobs, "running": changed.running}))  # fmt: skip
         elif changed.jobs or changed.running:
-            running = f"; {changed.running} running stop at their next step" if changed.running else ""
-            say(f"{target.name}: {changed.jobs} jobs {what}{running}")
+            stop = "stops at its next step" if changed.running == 1 else "stop at their next step"
+            running = f"; {changed.running} running {stop}" if changed.running else ""
+            jobs_changed = f"{changed.jobs} job{'s' * (changed.jobs != 1)}"
+            say(f"{target.name}: {jobs_changed} {what}{running}{_next(database, target, what)}")
         elif over or _has_succeeded(database, target):
             say(_over(target, what, database.home))
         elif what == "retried":
@@ -130,6 +132,21 @@ def _has_succeeded(database: Database, target: Target) -> bool:
     if target.kind == "ablation":
         return standings.standing(database, target.id).ablations[0].state == SUCCEEDED
     return states_of(database, target) == {SUCCEEDED}
+
+
+_UNDONE_BY = {"paused": "unpause", "cancelled": "retry"}
+
+
+def _next(database: Database, target: Target, what: str) -> str:
+    """How it goes on, or is undone, the end of a sentence; nothing where workers are about to do it."""
+    option = {"ablation": "", "run": "--run ", "job": "--job "}[target.kind]
+    if what in _UNDONE_BY:
+        return f"; undo it with: {typed(f'{_UNDONE_BY[what]} {option}{target.id}', database.home)}"
+    from db import standings
+
+    found = standings.standing(database, 0)  # of no ablation
+    alive = found.workers or any(session.lives is not False for session in found.sessions)
+    return "" if alive else f"; run them with: {typed('up --until-done', database.home)}"
 
 
 def _over(target: Target, what: str, home: Home | None) -> str:

@@ -55,7 +55,7 @@ def check(folder: Path, split: str | None, as_json: bool, preview: Path | None, 
         _check_preview(preview)
     splits = (split,) if split else SPLITS
     if not set(splits) & set(splits_at(folder)):
-        if known_format(folder) == "lerobot":
+        if not folder.is_dir() or known_format(folder) == "lerobot":
             check_place(folder, splits[0])  # says what is missing
         wanted = " or ".join(f"{name}/" for name in splits)
         raise DatasetError(

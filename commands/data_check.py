@@ -11,16 +11,22 @@ from calvin.shared_frames import told_shared
 from calvin.split import Reading, Split, annotated_frames, survey_split
 from commands.data_tables import as_json as overview_as_json
 from commands.dataset_options import with_progress
-from errors import DatasetError
+from errors import DatasetError, WronglySaid
 
 #: What is said of a split, and its tables.
 _Checked = tuple[dict[str, Any], Overview | None]
 
 
 def surveyed_split(folder: Path, split: str, reading: Reading) -> tuple[Split | None, list[str]]:
-    """The split, None where it cannot be opened, and what is wrong so far."""
+    """The split, None where it cannot be opened, and what is wrong so far. Raises WronglySaid for what `reading` says,
+    which is no problem of the dataset's."""
     try:
         opened, faults = survey_split(folder, split, reading)
+        for fault in faults:
+            if isinstance(fault, WronglySaid):
+                raise fault
+    except WronglySaid:
+        raise
     except DatasetError as error:
         return None, [str(error)]
     return opened, list(map(str, faults))

@@ -113,7 +113,7 @@ def _shown(title: str, size: int) -> Iterator[Callable[[int], None]]:
 
 def _line(title: str, count: int, size: int, seconds: float) -> str:
     from settings.shown import size_told
-    from views.status_screen import span
+    from views.spans import span
 
     rate = count / seconds
     left = f", {span((size - count) / rate)} left" if rate else ""

@@ -161,8 +161,10 @@ def _make(name: str, stages: list[str] | None, cache: Any, options: dict[str, An
 
 
 def _open(folder: Path, split: str | None) -> list[Split]:
-    from calvin.split import open_split, splits_at
+    from calvin.split import check_place, open_split, splits_at
 
+    if not folder.is_dir():
+        check_place(folder, SPLITS[0])  # says so
     names = (split,) if split else splits_at(folder)
     if not names:
         raise DatasetError(f"{folder} is no CALVIN dataset: it has no {' or '.join(f'{s}/' for s in SPLITS)}")

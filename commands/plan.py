@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.configuration import Configuration, InOrder, configuration_options
+from commands.configuration import Configuration, InOrder, configuration_options, told_how_it_goes_on
 from commands.options import home_option, resolve_home
 from errors import InvalidInput
 from settings.streams import say
@@ -47,7 +47,9 @@ def command(
     if measure is not None and detect is None:
         raise InvalidInput("--measure is of --detect; name a difference too")
     asked = Asked(detect, measure, power)
-    return print_plan(resolve_home(context, home_path), configuration.load(), as_json, asked)
+    home = resolve_home(context, home_path)
+    with told_how_it_goes_on(home):
+        return print_plan(home, configuration.load(), as_json, asked)
 
 
 def print_plan(home: Home, config: BaseModel, as_json: bool, asked: Asked | None = None) -> int:

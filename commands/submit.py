@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.configuration import Configuration, InOrder, configuration_options
+from commands.configuration import Configuration, InOrder, configuration_options, told_how_it_goes_on
 from commands.failed import tell_failures
 from commands.options import home_option, resolve_home
 from commands.session_options import SessionOptions, session_options
@@ -53,6 +53,22 @@ def command(
     session: SessionOptions,
 ) -> int:
     """Plan an ablation and run it to the end. The same command again continues it."""
+    home = resolve_home(context, home_path)
+    with told_how_it_goes_on(home):
+        return _submit_and_run(home, configuration, detach, dry_run, as_json, session)
+
+
+def _submit_and_run(
+    home: Home,
+    configuration: Configuration,
+    detach: bool,
+    dry_run: bool,
+    as_json: bool,
+    session: SessionOptions,
+) -> int:
+    """The exit code."""
+    if not as_json and sys.stderr.isatty():
+        say("planning ...", error=True)  # what that needs takes seconds to import
     with uncollected():
         from commands import memory
         from commands.gpus import need_gpus
@@ -63,7 +79,6 @@ def command(
         from experiments.proposal import propose
         from settings.elsewhere import elsewhere
 
-    home = resolve_home(context, home_path)
     config = configuration.load()
     if dry_run:
         from commands.plan import print_plan

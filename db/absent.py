@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from sqlalchemy import select
 
 from db.engine import Database
@@ -9,8 +11,11 @@ from db.naming import called_before
 from db.queries import ablation_rows
 from db.statements import job
 from settings.shown import moment, shown
-from settings.suggestions import meant
+from settings.suggestions import listed, meant
 from settings.typed import typed
+
+#: Part of a label is looked for from so many letters on, and so many labels that have it are told.
+_LEAST_LETTERS, _NAMED = 3, 3
 
 
 def no_ablation(database: Database, wanted: str | int) -> str:
@@ -28,7 +33,20 @@ def nothing_submitted(database: Database) -> str:
 
 
 def no_job(database: Database, wanted: str) -> str:
+    """Of a label the beginning may be meant, or any of its words."""
     with database.read() as tx:
-        labels = set(tx.execute(select(job.c.label)).scalars())
-    near = meant(wanted, labels)
-    return f"there is no job {shown(wanted)}{near} in this home; `status` and `artifacts` name jobs, an id works too"
+        labels = list(dict.fromkeys(tx.execute(select(job.c.label).order_by(job.c.id)).scalars()))
+    part = wanted.strip().casefold()
+    having = [shown(label) for label in labels if len(part) >= _LEAST_LETTERS and part in label.casefold()]
+    if having:
+        near = f" (did you mean {listed(having, _NAMED)}?)"
+    else:
+        near = meant(wanted, {*labels, *_parts(labels, len(part.split()))})
+    return f"there is no job {shown(wanted)}{near} in this home; `artifacts` names jobs, an id works too"
+
+
+def _parts(labels: Iterable[str], words: int) -> Iterator[str]:
+    """So many words of each that follow each other."""
+    for label in labels:
+        parts = label.split()
+        yield from (" ".join(parts[first : first + words]) for first in range(len(parts) - words + 1))

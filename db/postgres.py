@@ -26,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 
 from errors import EnvironmentLacks, InvalidInput, StoreBusy
 from settings.addresses import is_host
+from settings.installing import pip_install_extra
 
 #: Keys of the advisory locks: "baton" in ASCII, and what the lock is for.
 _NAMESPACE = 0x6261746F
@@ -108,7 +109,7 @@ def make_engines(url: str) -> tuple[Engine, Engine]:
         )
     except ModuleNotFoundError:
         raise EnvironmentLacks(
-            "a state in PostgreSQL needs psycopg: pip install 'baton-queue[postgres]'"
+            f"a state in PostgreSQL needs psycopg: {pip_install_extra('postgres')}"
         ) from None
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return reader, engine.execution_options(isolation_level="READ COMMITTED")

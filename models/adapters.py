@@ -18,6 +18,7 @@ from models.checkpoint import weights_of
 from models.four_bit import BLOCK_LAYERS, pack_blocks, plain_weight
 from models.reconvla import ReconVLA, seeded
 from models.weights import check_fit
+from settings.installing import pip_install_extra
 
 _ADAPTER = "default"
 
@@ -43,7 +44,7 @@ def add_adapters(
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise EnvironmentLacks(
-            "training.lora needs the package peft: pip install 'baton-queue[lora]'"
+            f"training.lora needs the package peft: {pip_install_extra('lora')}"
         ) from error
     language = model.language_model.requires_grad_(False)
     if four_bit:

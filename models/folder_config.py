@@ -77,14 +77,13 @@ def with_folders(
     config: ReconVLAConfig,
     folders: Mapping[str, Path],
     override: Mapping[str, Any] | None = None,
-    check_shapes: bool = True,
 ) -> ReconVLAConfig:
     """`config` with what the folders of its parts say: `vision`, `language`, `autoencoder`, and `checkpoint`, whose
     parts give way to the others'. A folder without `config.json` says nothing.
 
-    override: the user's own `model.override`; where a folder says otherwise that is a ConfigError. check_shapes:
-    whether a part of another shape is a CheckpointError; else its values are left, and it is refused when its weights
-    are read. Raises CheckpointError naming file and entry for what is damaged or cannot be computed here.
+    override: the user's own `model.override`; where a folder says otherwise that is a ConfigError. Raises
+    CheckpointError naming file and entry for a part of another shape, and for what is damaged or cannot be computed
+    here.
     """
     values = config.all_values()
     files = []
@@ -93,13 +92,12 @@ def with_folders(
         if section is None:
             continue
         other = _other_shape(told, section)
-        if other is not None and check_shapes:
+        if other is not None:
             raise CheckpointError(other)
-        if other is None:
-            taken = _taken(config, told)
-            _check_override(told, taken, override or {})
-            section |= taken
-            files.append(str(told.file))
+        taken = _taken(config, told)
+        _check_override(told, taken, override or {})
+        section |= taken
+        files.append(str(told.file))
     try:
         return ReconVLAConfig.from_dict(values)
     except ConfigError as error:
@@ -196,7 +194,10 @@ def _other_shape(told: _Told, section: Mapping[str, Any]) -> str | None:
         )
         if theirs is not None and not same_value(own, theirs):
             what = "image_size / patch_size" if name == "grid" else told.entry(name)
-            return f"{told.file}: {what} is {shown(theirs)}, the model needs {shown(own)}"
+            return (
+                f"{told.file}: {what} is {shown(theirs)}, the model needs {shown(own)}: name a folder that fits"
+                f" model.size, or say its shape in model.override.{told.section}"
+            )
     return None
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from errors import CheckpointError, EnvironmentLacks
+from settings.installing import pip_install_extra
 
 #: The linear layers of a Qwen2 block: those that are packed, and those that adapters adapt (QLoRA takes them all).
 BLOCK_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -24,7 +25,7 @@ def pack_blocks(language: Any, compute_dtype: torch.dtype, device: torch.device 
         import bitsandbytes
     except ImportError as error:
         raise EnvironmentLacks(
-            "weights in 4 bits need the package bitsandbytes: pip install 'baton-queue[qlora]'"
+            f"weights in 4 bits need the package bitsandbytes: {pip_install_extra('qlora')}"
         ) from error
     for name, module in list(language.named_modules()):
         if not isinstance(module, nn.Linear) or name.rsplit(".", 1)[-1] not in BLOCK_LAYERS:

@@ -30,11 +30,22 @@ def compose(upper: Picture, lower: Picture, upper_rows: int = STATIC_ROWS) -> Pi
     return canvas
 
 
-def replace_upper(canvas: Picture, upper: Picture, upper_rows: int = STATIC_ROWS) -> Picture:
-    """A composed `canvas` with another upper picture: the target shares the input's gripper view."""
-    replaced = canvas.copy()
-    replaced[:upper_rows] = _resized(upper, CANVAS, upper_rows, Image.Resampling.LANCZOS)
-    return replaced
+def narrowed(view: Picture, rows: int, image_size: int, resample: str = "bicubic") -> Picture:
+    """(rows, image_size, 3): a view as it lies on the canvas, whose width was brought to a model's size already.
+
+    A width is changed row by row, so views that several pictures show are narrowed once for all of them.
+    """
+    _check(view)
+    wide = Image.fromarray(view).resize((CANVAS, view.shape[0]), Image.Resampling.LANCZOS)
+    high = wide.resize((CANVAS, rows), Image.Resampling.LANCZOS)
+    return np.asarray(high.resize((image_size, rows), Image.Resampling[resample.upper()]), dtype=np.uint8)
+
+
+def stacked(upper: Picture, lower: Picture, resample: str = "bicubic") -> Picture:
+    """What `to_model_size` gives of a composed canvas, of both its views as `narrowed` gives them."""
+    size = upper.shape[1]
+    narrow = Image.fromarray(np.concatenate([upper, lower]))
+    return np.asarray(narrow.resize((size, size), Image.Resampling[resample.upper()]), dtype=np.uint8)
 
 
 def through_jpeg(picture: Picture) -> Picture:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from errors import EnvironmentLacks
 from models.part_configs import LatentConfig
+from settings.installing import pip_install_extra
 
 
 class LatentEncoder(nn.Module):
@@ -115,7 +116,7 @@ def _autoencoder(config: LatentConfig) -> Any:
         from diffusers import AutoencoderKL
     except ImportError as error:
         raise EnvironmentLacks(
-            "latents.autoencoder needs the package diffusers: pip install 'baton-queue[vae]'"
+            f"latents.autoencoder needs the package diffusers: {pip_install_extra('vae')}"
         ) from error
     shape = config.autoencoder
     assert shape is not None

@@ -13,7 +13,7 @@ from models.attention import action_attention
 from models.batch_rows import rows_are_independent
 from models.batches import Question
 from models.generation import generate_actions, prompt_batch
-from models.images import STATIC_ROWS, Picture, compose, replace_upper, to_model_size
+from models.images import CANVAS, STATIC_ROWS, Picture, narrowed, stacked
 from models.prompt import CROP_PLACEHOLDER
 from models.recipe import Recipe
 from models.reconvla import ReconVLA
@@ -115,16 +115,17 @@ class ReconVLAPolicy:
 
     def _question(self, query: Query, region: Picture | NoTarget | None) -> Question:
         vision = self._recipe.config.vision
-        size = vision.image_size
-        views = query.observation["rgb_static"], query.observation["rgb_gripper"]
-        canvas = compose(*views, self.static_rows)
-        crop = None
-        if region is not None and not isinstance(region, NoTarget):
-            crop = to_model_size(replace_upper(canvas, region, self.static_rows), size, vision.resample)
+        size, how = vision.image_size, vision.resample
+        lower = narrowed(query.observation["rgb_gripper"], CANVAS - self.static_rows, size, how)
+
+        def over_it(upper: Picture) -> Picture:
+            return stacked(narrowed(upper, self.static_rows, size, how), lower, how)
+
+        crop = None if region is None or isinstance(region, NoTarget) else over_it(region)
         prompt = self._recipe.prompts.prompt(
             query.instruction, query.observation["robot_obs"], crop is not None
         )
-        return Question(to_model_size(canvas, size, vision.resample), prompt, crop)
+        return Question(over_it(query.observation["rgb_static"]), prompt, crop)
 
     def _padded_length(self, prompt: IdArray) -> int:
         """Positions of its batch, the image's included: more than it has, so that there is always padding."""

@@ -275,6 +275,11 @@ def _numbers(content: bytes) -> list[float]:
         answer = parse_json(content)
     except ValueError:
         raise _NoAction(f"it answered {_shown(content)}, which is no list of numbers") from None
+    if _holds_rows(answer):
+        raise _Refused(
+            f"it answered {_shown(content)}; an action is one flat list of {CALVIN.action_size} numbers, and several "
+            "follow each other in it"
+        )
     # Texts and booleans would pass for numbers.
     if not isinstance(answer, list) or not answer or not all(type(one) in (int, float) for one in answer):
         raise _NoAction(f"it answered {_shown(content)}, which is no list of numbers")
@@ -283,6 +288,12 @@ def _numbers(content: bytes) -> list[float]:
     if max(map(abs, answer)) > _LARGEST:
         raise _NoAction(f"it answered with numbers beyond {_LARGEST:g}, which no action has")
     return [float(number) for number in answer]
+
+
+def _holds_rows(answer: object) -> bool:
+    """Whether it has lists within it: rows, or a named list. That is how a server answers, and no passing fault."""
+    inner = answer.values() if isinstance(answer, dict) else answer if isinstance(answer, list) else ()
+    return any(isinstance(one, list) for one in inner)
 
 
 def _shown(content: bytes) -> str:

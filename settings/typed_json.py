@@ -81,6 +81,11 @@ def reason_of(mistake: Mapping[str, Any]) -> str:
         "dict_type": "a mapping stands here",
         "mapping_type": "a mapping stands here",
         "tuple_type": "a list stands here",
+        "int_parsing": "a whole number stands here",
+        "int_type": "a whole number stands here",
+        "int_from_float": "a whole number stands here",
+        "float_parsing": "a number stands here",
+        "bool_parsing": "true or false stands here",
     }
     return wanted.get(mistake["type"]) or cut(mistake["msg"].removeprefix("Value error, "), 300)
 

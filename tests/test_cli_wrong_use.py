@@ -64,6 +64,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no duration": (["--session-limit", "soon"], "'soon' is not a duration"),
     "negative duration": (["--session-limit", "-5"], "positive"),
     "GPU of letters": (["--gpus", "first"], "--gpus"),
+    "CPUs of letters": (["--cpus", "many"], "'many' is no whole number"),
     "negative CPUs": (["--cpus", "-1"], "--cpus"),
     "unknown option": (["--frobnicate"], "--frobnicate"),
     "model value of a wrong type": (["--set", "model.override.vision=3"], "vision"),

@@ -21,7 +21,7 @@ from settings.json_values import JsonObject
 from settings.shown import cut, one_line
 from tasks.registry import EVALUATE
 from views.power import power_lines
-from views.status_screen import span
+from views.spans import span
 
 if TYPE_CHECKING:
     from experiments.proposal import Proposal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from views.status_screen import span
+from views.spans import span
 
 #: Digits after the point of what is said in a unit.
 _DIGITS = {"points": 0}

@@ -63,7 +63,7 @@ class Screen:
                 self._lines(document)
             else:
                 height = min(self._console.height, _MOST_LINES)
-                page = status_screen(document, time.time(), self._console.width, height)
+                page = status_screen(document, time.time(), self._console.width, height, leaves=last)
                 self._live.update(page, refresh=True)
 
     def say(self, line: str) -> None:

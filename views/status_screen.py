@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from settings.shown import moment, readable
 from settings.typed import typed
 from tasks.context import STEPS_PLAYED
 from views.differences import sentence
+from views.spans import span, time_left_text
 from workers.services import SERVICES
 
 #: From these widths on: the loss of the actions, all losses, and long bars.
@@ -36,10 +36,13 @@ _LEAST_RUNS, _LEAST_EVENTS, _MOST_EVENTS = 3, 2, 8
 _ABLATION_LINES, _OTHER_LINES = 5, 4
 
 
-def status_screen(document: Mapping[str, Any], now: float, width: int, height: int | None = None) -> Group:
+def status_screen(
+    document: Mapping[str, Any], now: float, width: int, height: int | None = None, *, leaves: bool = False
+) -> Group:
     """All of a status document as one renderable. `height`: lines there are; None for as many as needed.
 
-    now: the time of day, in which ends are told.
+    now: the time of day, in which ends are told. leaves: whether who shows it ends now, with workers that are gone on
+    purpose and a sentence of its own on how to go on.
     """
     document = readable(document)
     workers = document["workers"]
@@ -53,7 +56,7 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
     parts: list[RenderableType] = []
     for entry in shown:
         parts += [
-            _heading(entry, bool(workers)),
+            _heading(entry, bool(workers), leaves),
             *_differs(entry),
             _runs(entry["runs"], width, most_runs),
             Text(),
@@ -62,7 +65,7 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
             parts += [_final_weights(kept), Text()]
     if workers:
         parts += [_workers(workers, width), *(Text(gang["sentence"]) for gang in gangs), Text()]
-    elif any(entry["state"] == "running" for entry in document["ablations"]):
+    elif not leaves and any(entry["state"] == "running" for entry in document["ablations"]):
         parts += [_no_workers(document["home"], sessions), Text()]
     parts += [_session(entry, now) for entry in sessions]
     parts += services
@@ -97,36 +100,6 @@ def summary_lines(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def time_left_text(left: Mapping[str, Any] | None, workers: bool) -> str:
-    """In words, and as vague as it has to be."""
-    if left is None:
-        return ""
-    if not workers or left["low_seconds"] is None:
-        return (
-            "time left: unknown while no worker runs" if not workers else "time left: no worker for some jobs"
-        )
-    if not left["untimed"]:
-        low, high = span(left["low_seconds"]), span(left["high_seconds"])
-        return f"time left: about {low}" if low == high else f"time left: {low} to {high}"
-    kinds = ", ".join(left["untimed"])
-    if left["low_seconds"] == 0:
-        return f"time left: unknown, as no {kinds} job has ended yet"
-    return f"time left: more than {span(left['low_seconds'])} (no {kinds} job has ended yet)"
-
-
-def span(seconds: float) -> str:
-    """Two units at most: `40 s`, `12 min`, `3 h 05 min`, `2 d 4 h`."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
-
-
 def _room(height: int | None, ablations: int, others: int) -> tuple[int | None, int | None]:
     """How many runs of an ablation and how many events fit; None for all."""
     if height is None:
@@ -136,7 +109,7 @@ def _room(height: int | None, ablations: int, others: int) -> tuple[int | None, 
     return max(_LEAST_RUNS, (left - events) // max(1, ablations)), events
 
 
-def _heading(entry: Mapping[str, Any], workers: bool) -> Text:
+def _heading(entry: Mapping[str, Any], workers: bool, leaves: bool) -> Text:
     counts = ", ".join(f"{count} {state}" for state, count in entry["jobs"].items() if count)
     text = Text.assemble(
         (entry["name"], "bold"),
@@ -144,7 +117,7 @@ def _heading(entry: Mapping[str, Any], workers: bool) -> Text:
         (entry["state"], _STATE_STYLES.get(entry["state"], "")),
         f"\njobs: {counts}",
     )
-    left = time_left_text(entry["time_left"], workers)
+    left = "" if leaves and not workers else time_left_text(entry["time_left"], workers)
     return text.append(f"\n{left}") if left else text
 
 

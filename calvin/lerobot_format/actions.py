@@ -21,7 +21,7 @@ from benchmark.observations import ACTION_GRIPPER, GRIPPER_COMMAND, GRIPPER_WIDT
 from calvin.action_check import SAME_ACTION, look_at_actions
 from calvin.action_conventions import Motions, clipped, steps
 from calvin.lerobot_format.episodes import Entry
-from errors import DatasetError
+from errors import DatasetError, WronglySaid
 from settings.shown import cut
 
 RELATIVE, ABSOLUTE = "relative", "absolute"
@@ -127,9 +127,7 @@ def decide(
     for field, kind in (("rel_actions", RELATIVE), ("actions", ABSOLUTE)):
         if field in said and by_name[said[field]].kind != kind:
             one = by_name[said[field]]
-            raise DatasetError(
-                f"{file}: data.columns.{field} is {one.column}, which is {_not_it(one, kind)}."
-            )
+            raise WronglySaid(f"{file}: data.columns.{field} is {one.column}, which is {_not_it(one, kind)}.")
     relative = next((one for one in judged if one.kind == RELATIVE), None)
     absolute = next((one for one in judged if one.kind == ABSOLUTE), None)
     if relative is None and absolute is None:

@@ -8,7 +8,7 @@ from benchmark.tasks import TASKS
 from calvin.lerobot_format.episodes import Entry
 from calvin.lerobot_format.held_out import NONE, RANGE, parsed_episodes
 from calvin.lerobot_format.tasks import Told
-from errors import DatasetError
+from errors import WronglySaid
 from settings.shown import shown
 
 SETTING = "data.episodes"
@@ -19,7 +19,7 @@ def chosen_episodes(
 ) -> frozenset[int]:
     """Their numbers: `0-99,120` (or `0:100`), all of a task (`open_drawer`), or both; all where nothing is said.
 
-    told: what each of `entries` shows. Raises DatasetError for what is none of these, and for what the set does not
+    told: what each of `entries` shows. Raises WronglySaid for what is none of these, and for what the set does not
     have.
     """
     every = frozenset(entry.index for entry in entries)
@@ -31,10 +31,10 @@ def chosen_episodes(
         if name in TASKS:
             shows = {e.index for e, one in zip(entries, told) if one is not None and one.task == name}
             if not shows:
-                raise DatasetError(f"{SETTING}: no episode shows {name}.")
+                raise WronglySaid(f"{SETTING}: no episode shows {name}.")
             found |= shows
         elif name == NONE or RANGE.fullmatch(part) is None:
-            raise DatasetError(
+            raise WronglySaid(
                 f"{SETTING}: {shown(name)} is no number of an episode, no range (6-8, or 6:9) and no task of CALVIN's."
             )
         else:

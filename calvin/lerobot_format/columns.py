@@ -13,7 +13,7 @@ from typing import Any
 
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
 from calvin.lerobot_format.description import Description, Feature
-from errors import DatasetError
+from errors import DatasetError, WronglySaid
 from settings.shown import cut, shown
 
 ACTION_FIELDS = ("rel_actions", "actions")
@@ -83,20 +83,20 @@ def choose_columns(about: Description, modality: Mapping[str, Any], said: Mappin
 
 
 def check_said(about: Description, said: Mapping[str, str]) -> None:
-    """Raises DatasetError where a column that is said is not there or does not fit."""
+    """Raises WronglySaid where a column that is said is not there or does not fit."""
     for field, name in said.items():
         _check_said(about, field, name)
 
 
 def _check_said(about: Description, field: str, name: str) -> None:
     if field not in FRAME_SHAPES:
-        raise DatasetError(f"data.columns.{cut(field)}: CALVIN's arrays are {', '.join(FRAME_SHAPES)}.")
+        raise WronglySaid(f"data.columns.{cut(field)}: CALVIN's arrays are {', '.join(FRAME_SHAPES)}.")
     if name not in about.features:
-        raise DatasetError(
+        raise WronglySaid(
             f"data.columns.{field}: {about.file} has no column {shown(name)}; it has {_listed(about)}."
         )
     if not _fits(about.features[name], field):
-        raise DatasetError(
+        raise WronglySaid(
             f"data.columns.{field}: {name} is {_about(about.features[name])}; {field} is {_wanted(field)}."
         )
 

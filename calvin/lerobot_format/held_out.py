@@ -19,7 +19,7 @@ from calvin.lerobot_format.description import Description
 from calvin.lerobot_format.episodes import Entry
 from calvin.lerobot_format.tasks import Told
 from calvin.split import TRAINING, VALIDATION
-from errors import DatasetError
+from errors import WronglySaid
 from settings.shown import cut, shown
 
 #: Number of episodes of a public conversion of CALVIN -> its download, and how many are of its training, which come
@@ -51,7 +51,7 @@ class Parts:
 def parted(
     about: Description, entries: Sequence[Entry], told: Sequence[Told | None], said: str | None
 ) -> Parts:
-    """told: what each of `entries` shows. said: `data.validation_episodes`. Raises DatasetError for what is said and
+    """told: what each of `entries` shows. said: `data.validation_episodes`. Raises WronglySaid for what is said and
     cannot be.
     """
     every = frozenset(entry.index for entry in entries)
@@ -87,7 +87,7 @@ def _asked(every: frozenset[int], by_phrase: frozenset[int], question: str) -> P
 def parsed_episodes(
     text: str, every: frozenset[int], setting: str = "data.validation_episodes"
 ) -> frozenset[int]:
-    """`none`, or numbers and ranges: 6-8 with both ends, or 6:9 as Python has it. Raises DatasetError naming the
+    """`none`, or numbers and ranges: 6-8 with both ends, or 6:9 as Python has it. Raises WronglySaid naming the
     setting.
     """
     if text.strip().lower() == NONE:
@@ -96,20 +96,20 @@ def parsed_episodes(
     for part in text.split(","):
         match = RANGE.fullmatch(part)
         if match is None:
-            raise DatasetError(
+            raise WronglySaid(
                 f"{setting}: {shown(part)} is no number of an episode and no range (6-8, or 6:9)."
             )
         first = int(match[1])
         last = first if match[2] is None else int(match[3]) - (match[2] == ":")
         if not first <= last or not {first, last} <= every:
-            raise DatasetError(
+            raise WronglySaid(
                 f"{setting}: {shown(part.strip())} are no episodes of the set, which has "
                 f"{min(every)} to {max(every)}."
             )
         found.update(range(first, last + 1))
     missing = sorted(found - every)
     if missing:
-        raise DatasetError(f"{setting}: there is no episode {missing[0]}.")
+        raise WronglySaid(f"{setting}: there is no episode {missing[0]}.")
     return frozenset(found)
 
 

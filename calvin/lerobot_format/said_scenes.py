@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.tasks import SCENES
 from calvin.lerobot_format.held_out import parsed_episodes
-from errors import DatasetError
+from errors import WronglySaid
 from settings.shown import shown
 
 _SETTING = "data.scenes"
@@ -13,7 +13,7 @@ _SETTING = "data.scenes"
 def parsed_scenes(text: str | None, every: frozenset[int]) -> dict[int, str]:
     """Scene by number of episode, for those that are named: `D` is all of `every`, `A=0-5;B=6-8,12` by episodes.
 
-    Raises DatasetError for what is neither, an episode that the set does not have, and one in two scenes.
+    Raises WronglySaid for what is neither, an episode that the set does not have, and one in two scenes.
     """
     if text is None:
         return {}
@@ -23,12 +23,12 @@ def parsed_scenes(text: str | None, every: frozenset[int]) -> dict[int, str]:
     for part in text.split(";"):
         scene, separator, episodes = (piece.strip() for piece in part.partition("="))
         if scene not in SCENES or not separator or not episodes:
-            raise DatasetError(
+            raise WronglySaid(
                 f"{_SETTING}: {shown(part)} is no scene ({', '.join(SCENES)}) and no scene with its episodes (A=0-5)."
             )
         for number in parsed_episodes(episodes, every, _SETTING):
             if found.setdefault(number, scene) != scene:
-                raise DatasetError(
+                raise WronglySaid(
                     f"{_SETTING}: episode {number} is said to show {found[number]} and {scene}."
                 )
     return found

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 
+from settings.installing import pip_install
 from settings.machine import ABSENT, pybullet_build
 
 #: pybullet has wheels up to Python 3.11, the fork of it has one for 3.12.
 REQUIREMENT = "pybullet-arm64>=3.2.8" if sys.version_info >= (3, 12) else "pybullet>=3.2.7"
-REMEDY = f"pip install '{REQUIREMENT}'"
+
+
+def remedy() -> str:
+    return pip_install(REQUIREMENT)
 
 
 def found() -> str | None:

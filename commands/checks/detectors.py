@@ -8,6 +8,7 @@ from pathlib import Path
 from commands.checks import bullet
 from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
 from errors import BatonError
+from settings.installing import pip_install
 from settings.places import expanded
 
 _AREA = "detectors"
@@ -24,7 +25,7 @@ def _oracle() -> Finding:
     build = bullet.found()
     if build is None:
         detail = "only for datasets that have true boxes (boxes.json): no pybullet for those of the simulator"
-        return Finding(_AREA, "oracle", WARNING, detail, bullet.REMEDY)
+        return Finding(_AREA, "oracle", WARNING, detail, bullet.remedy())
     detail = f"true boxes of the built-in simulator ({build}), or of a dataset that has boxes.json"
     return Finding(_AREA, "oracle", OK, detail)
 
@@ -32,7 +33,7 @@ def _oracle() -> Finding:
 def _grounding_dino(weights: str | None) -> list[Finding]:
     """A folder of transformers' format, and official files."""
     if version_of("transformers") is None:
-        remedy = "pip install 'transformers>=5,<6'"
+        remedy = pip_install("transformers>=5,<6")
         return [Finding(_AREA, name, MISSING, "no transformers", remedy) for name in (_FOLDER, _FILE)]
     if weights is None:
         return [_default_weights(), _words_of_files()]

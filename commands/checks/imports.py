@@ -5,15 +5,13 @@ from __future__ import annotations
 from commands.checks.finding import MISSING, OK, WARNING, Finding
 from commands.checks.science import EXTRAS
 from commands.checks.trial import Trial, try_machine
+from settings.installing import pip_install
 from tasks.machine_check import NEEDED
 
 _AREA = "imports"
-_REMEDIES = {
-    "numpy": "pip install 'numpy>=2,<3'",
-    "opencv": "pip install opencv-python-headless (opencv-python wants libGL of the system)",
-    "torch": "pip install 'torch>=2.6,<3'",
-    "torchvision": "uninstall it, as Baton does without; or install the one built for this torch",
-}
+_PACKAGES = {"numpy": "numpy>=2,<3", "opencv": "opencv-python-headless", "torch": "torch>=2.6,<3"}
+_BESIDES = {"opencv": " (opencv-python wants libGL of the system)"}
+_TORCHVISION = "uninstall it, as Baton does without; or install the one built for this torch"
 _OTHERWISE = "mend or uninstall the package that this names: it was built for another torch, numpy or system"
 
 
@@ -38,5 +36,7 @@ def told(trial: Trial) -> list[Finding]:
 
 
 def _fault(name: str, fault: str, needed: bool) -> Finding:
-    remedy = _REMEDIES.get(name, _OTHERWISE)
+    remedy = _TORCHVISION if name == "torchvision" else _OTHERWISE
+    if name in _PACKAGES:
+        remedy = pip_install(_PACKAGES[name]) + _BESIDES.get(name, "")
     return Finding(_AREA, name, MISSING if needed else WARNING, fault, remedy, needed=needed)

@@ -13,6 +13,7 @@ from commands.checks.finding import MISSING, OK, WARNING, Finding
 from settings import given
 from settings.gpus import ORDER, TOOL_SECONDS, VISIBLE, entries, gpus
 from settings.home import Home
+from settings.installing import pip_install
 from settings.tool import ask_tool
 
 #: The default ablation ("quick") writes well under this; CALVIN runs want far more.
@@ -121,7 +122,7 @@ def _torch() -> Finding:
 
         from models.gpus import visible_gpus
     except (ImportError, OSError) as error:  # OSError: a library of CUDA's that does not load
-        remedy = "pip install 'torch>=2.6,<3'"
+        remedy = pip_install("torch>=2.6,<3")
         return Finding("machine", "torch", MISSING, str(error), remedy, needed=True)
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
     detail = f"{torch.__version__}, built for {build}"

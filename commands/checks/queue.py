@@ -10,6 +10,7 @@ from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
 from commands.session_options import broker_from_environment
 from db.engine import sqlite_module
 from errors import EnvironmentLacks
+from settings.installing import pip_install
 from settings.tool import ask_tool
 from workers.broker import connect, fault_of, find_server, try_it
 
@@ -67,7 +68,7 @@ def _sqlite() -> Finding:
     module = sqlite_module()
     detail = f"{module.sqlite_version} from {module.__name__.partition('.')[0]}"
     if has_wal_reset_bug(module.sqlite_version_info):
-        remedy = "pip install 'pysqlite3>=0.6', which carries a later SQLite"
+        remedy = f"{pip_install('pysqlite3>=0.6')}, which carries a later SQLite"
         return Finding("queue", "SQLite", WARNING, f"{detail}: it has the WAL-reset bug", remedy)
     return Finding("queue", "SQLite", OK, f"{detail}, without the WAL-reset bug")
 
@@ -75,5 +76,5 @@ def _sqlite() -> Finding:
 def _flower() -> Finding:
     version = version_of("flower")
     if version is None:
-        return Finding("queue", "Flower", MISSING, "not installed", "pip install 'flower>=2.0.1,<3'")
+        return Finding("queue", "Flower", MISSING, "not installed", pip_install("flower>=2.0.1,<3"))
     return Finding("queue", "Flower", OK, version)

@@ -12,6 +12,7 @@ from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
 from commands.checks.trial import try_machine
 from errors import EnvironmentLacks, SimulatorMissing
 from settings import given
+from settings.installing import pip_install_extra
 
 if TYPE_CHECKING:
     from models.config import ReconVLAConfig
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 _GIB = 2**30
 _CARDS = (2, 4, 8, 16)
 
+#: Packages that only some settings need: what for, and the extra that brings them.
 EXTRAS = {
-    "diffusers": ("the VAE of the released recipe", "pip install diffusers"),
-    "peft": ("LoRA training of large models", "pip install peft"),
-    "bitsandbytes": ("4-bit weights of large models", "pip install bitsandbytes"),
+    "diffusers": ("the VAE of the released recipe", "vae"),
+    "peft": ("LoRA training of large models", "lora"),
+    "bitsandbytes": ("4-bit weights of large models", "qlora"),
 }
 
 
@@ -34,7 +36,7 @@ def findings() -> list[Finding]:
 def _playtable() -> Finding:
     build = bullet.found()
     if build is None:
-        return Finding("simulators", "playtable", MISSING, "no pybullet", bullet.REMEDY, needed=True)
+        return Finding("simulators", "playtable", MISSING, "no pybullet", bullet.remedy(), needed=True)
     return Finding("simulators", "playtable", OK, build)
 
 
@@ -44,7 +46,7 @@ def _egl() -> Finding:
         from simulators.egl_devices import devices_of_gpus
         from simulators.playtable.renderers import egl_fault
     except ImportError:
-        return Finding("simulators", "EGL", MISSING, "no pybullet to draw with", bullet.REMEDY)
+        return Finding("simulators", "EGL", MISSING, "no pybullet to draw with", bullet.remedy())
     fault = egl_fault()
     if fault is not None:
         detail, remedy = fault.split(". ", 1)
@@ -82,7 +84,8 @@ def _calvin_env() -> Finding:
 def _models() -> list[Finding]:
     found = []
     faults = try_machine(packages=True).faults
-    for name, (purpose, remedy) in EXTRAS.items():
+    for name, (purpose, extra) in EXTRAS.items():
+        remedy = pip_install_extra(extra)
         version, fault = version_of(name), faults.get(name)
         if version is None:
             found.append(Finding("models", name, MISSING, f"not installed: {purpose}", remedy))
@@ -122,7 +125,11 @@ def _room_for_training() -> Finding:
                     others.append(f"{what} ({need:.1f}{more})")
     except (ImportError, OSError, EnvironmentLacks) as error:
         return Finding(
-            "models", name, MISSING, f"what it takes cannot be computed: {error}", EXTRAS["diffusers"][1]
+            "models",
+            name,
+            MISSING,
+            f"what it takes cannot be computed: {error}",
+            pip_install_extra(EXTRAS["diffusers"][1]),
         )
     fits = ", ".join(fitting) or "nothing"
     detail = f"{place} has {room:.1f} GiB; with one sample a micro-batch fits, computed: {fits}"

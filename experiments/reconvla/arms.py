@@ -253,15 +253,18 @@ def settings_of(entry: ArmEntry, name: str) -> list[tuple[Place, object]]:
 def check_place(place: Place, where: str) -> None:
     """Raises ConfigError, beginning with `where`, for what is no setting, or one of the whole ablation."""
     dotted = ".".join(place)
+    is_named = where.endswith(f" {dotted}")  # by an option of its own
     if any(dotted == common or dotted.startswith(f"{common}.") for common in _COMMON):
-        raise ConfigError(f"{where}: {cut(dotted)} is of the whole ablation, not of one arm")
+        raise ConfigError(
+            f"{where}: {'it' if is_named else cut(dotted)} is of the whole ablation, not of one arm"
+        )
     section: type[BaseModel] = AblationConfig
     for depth, part in enumerate(place):
         if part not in section.model_fields:
             known = [".".join([*place[:depth], field]) for field in section.model_fields]
             ends = [key for key in flat(AblationConfig()) if key.endswith(f".{dotted}")]
             near = f"; did you mean {' or '.join(ends)}?" if ends else did_you_mean(dotted, known)
-            raise ConfigError(f"{where}: unknown key {shown(dotted)}{near}")
+            raise ConfigError(f"{where}: unknown key{'' if is_named else f' {shown(dotted)}'}{near}")
         annotation = section.model_fields[part].annotation
         inner = _section_in(annotation)
         if inner is None:

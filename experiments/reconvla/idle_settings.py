@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from detectors.registry import FINDERS, LEARNED
-from errors import ConfigError
+from errors import ChangesNothing, ConfigError
 from experiments.reconvla.config import AblationConfig
 from settings.code_source import reference_of
 from settings.shown import cut
@@ -47,15 +47,6 @@ _UNTRUSTED = ("gaze", "untrusted")
 _LOOKS_AT_NOTHING = (
     "an arm that neither reconstructs a gaze region nor is told of one; name a `base`, such as recon"
 )
-
-
-class ChangesNothing(ConfigError):
-    """A setting that decides nothing in an arm: its row would look like a finding. because: of which arms that is, the
-    end of a sentence."""
-
-    def __init__(self, sentence: str, because: str) -> None:
-        super().__init__(sentence)
-        self.because = because
 
 
 def within(place: Place, other: Place) -> bool:
@@ -109,6 +100,7 @@ def check_read(
         raise ChangesNothing(
             f"arms.{name}.set: {'.'.join(own[0])} makes no row: {because}, so this would be its base again",
             because,
+            name,
         )
 
 
@@ -121,7 +113,7 @@ def check_override(config: AblationConfig) -> None:
 
 def nothing_by(name: str, place: Place, of_what: str) -> ChangesNothing:
     """of_what: in which arms it decides nothing."""
-    return ChangesNothing(f"arms.{name}.set: {'.'.join(place)} changes nothing in {of_what}", of_what)
+    return ChangesNothing(f"arms.{name}.set: {'.'.join(place)} changes nothing in {of_what}", of_what, name)
 
 
 def says_how(place: Place) -> bool:

@@ -116,7 +116,7 @@ def planned_config(
     as plain JSON.
 
     Raises ConfigError naming the field that is unknown, does not fit, or contradicts a folder; CheckpointError for a
-    folder's entry that is damaged or cannot be computed here.
+    folder's entry that is of another shape, is damaged, or cannot be computed here.
     """
     values = config_of_size(size, _ANY_VOCABULARY if size == "toy" else None).all_values()
     values |= {"grounding": method.grounding, "official_compat": official_compat}
@@ -129,7 +129,7 @@ def planned_config(
     else:
         denoiser = dataclasses.replace(config.denoiser, loss_weight=reconstruction_weight)
         config = dataclasses.replace(config, denoiser=denoiser)
-    return with_folders(config, folders or {}, override, check_shapes=False).to_dict()
+    return with_folders(config, folders or {}, override).to_dict()
 
 
 def planned_stage(settings: Training, place: str, config: JsonObject) -> TrainingSpec:

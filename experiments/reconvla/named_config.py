@@ -9,7 +9,7 @@ from typing import cast
 
 from pydantic import BaseModel, ValidationError
 
-from errors import ConfigError
+from errors import ChangesNothing, ConfigError
 from experiments.reconvla.arms import arms_of, check_names, check_new, with_bases
 from experiments.reconvla.config import MOST_ROWS, OF_ALL, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.idle_settings import check_override
@@ -127,7 +127,10 @@ def load_config(
             raise
         entry = str(error).partition(": ")[0]  # names of rows have colons too
         place = _place_of(entry.split("."), written)
-        raise ConfigError(_told(place, entry, str(error).removeprefix(f"{entry}: "))) from None
+        told = _told(place, entry, str(error).removeprefix(f"{entry}: "))
+        if isinstance(error, ChangesNothing):
+            raise ChangesNothing(told, error.because, error.row) from None
+        raise ConfigError(told) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         loc = first["loc"]
@@ -136,16 +139,23 @@ def load_config(
         if loc[:1] == ("seeds",):
             loc = ("seeds", *loc[2:])
         if first["type"] == OF_ALL:
-            raise ConfigError(f"{_place_of([first['ctx']['entry']], written)}: {first['msg']}") from None
+            entry = first["ctx"]["entry"]
+            told = first["msg"].removeprefix(f"{entry} ")
+            place = _place_of([entry], written)
+            own = place in (f"--set {entry}", f"--{entry}")
+            raise ConfigError(f"{place}: {'it' if own else entry} {told}") from None
         place = _place_of([str(part) for part in loc], written)
         where = cut(".".join(cut(str(part)) for part in loc), _LONGEST_PART)
         if first["type"] == "extra_forbidden":
             near = _meant(where)
-            raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}{near}") from None
+            which = "" if place == f"--set {where}" else f" {shown(where, _LONGEST_PART)}"
+            raise ConfigError(f"{place}: unknown key{which}{near}") from None
         near = ""
         if first["type"] == "literal_error" and isinstance(first["input"], str):
             near = did_you_mean(first["input"], re.findall("'(.*?)'", first["ctx"]["expected"]))
-        told = f"{reason_of(first)} (got {shown(first['input'])}){near}"
+        # Of what a whole section breaks, all of it would be shown.
+        of_section = first["type"] == "value_error" and isinstance(first["input"], Mapping)
+        told = reason_of(first) + ("" if of_section else f" (got {shown(first['input'])}){near}")
         raise ConfigError(_told(place, where, told)) from None
     if config.evaluation.protocol is not None:
         _check_protocol_decides(config.evaluation.protocol, said_by)
@@ -188,7 +198,8 @@ def _meant(key: str) -> str:
     known = list(_keys(AblationConfig))
     if key in known:  # with its dot at the top of a mapping
         return f"; nest it: {{{key.replace('.', ': {')}: ...{'}' * (key.count('.') + 1)}"
-    return did_you_mean(key, known)
+    ends = [one for one in known if one.endswith(f".{key}")]  # without its section
+    return f"; did you mean {' or '.join(ends)}?" if ends else did_you_mean(key, known)
 
 
 def _place_of(entry: Sequence[str], written: Sequence[tuple[str, JsonObject]]) -> str:

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import isfinite, prod
 
-from errors import ConfigError
+from errors import ChangesNothing, ConfigError
 from experiments.reconvla.arms import Arm, arm_of, built_in, check_new, check_place, flat, with_bases
 from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
-from experiments.reconvla.idle_settings import ChangesNothing
 from experiments.reconvla.sections import LONGEST_NAME, Section
 from experiments.reconvla.written import is_list, is_text, with_place
 from settings.names import look, tidy

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pybullet
 
 from errors import InvalidInput
 from simulators.playtable import meshes
+from simulators.playtable.bullet import pybullet
 from simulators.playtable.client import Client
 from simulators.playtable.tiny.matrices import rotations
 from simulators.playtable.visuals import Part

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import pybullet
+from simulators.playtable.bullet import pybullet
 
 
 class Client:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pybullet
 
 from benchmark.cameras import Lens
+from simulators.playtable.bullet import pybullet
 from simulators.playtable.client import Client
 
 #: Depths closer than this count as equal; single precision knows them to some 1e-7.

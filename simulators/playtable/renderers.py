@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
-import pybullet
-
 from benchmark import cameras
 from errors import SimulatorError, SimulatorMissing
 from simulators.egl_devices import OF_THIS_PROCESS, egl_environment
+from simulators.playtable.bullet import pybullet
 from simulators.playtable.client import Client
 
 #: It takes a second; on a machine that is busy with other things, a minute.

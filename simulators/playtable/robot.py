@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pybullet
 
 from benchmark.actions import MAX_STEP_M, MAX_STEP_RAD
 from benchmark.embodiment import CALVIN
 from benchmark.observations import ARM, GRIPPER_COMMAND, GRIPPER_WIDTH, ORIENTATION, POSITION
 from errors import SimulatorError
+from simulators.playtable.bullet import pybullet
 from simulators.playtable.client import Client
 from simulators.playtable.scene import ARM_JOINTS, CAMERA_LINK, FINGER_JOINTS, TOOL_LINK
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pybullet
 
 from benchmark.embodiment import CALVIN
 from benchmark.observations import BLOCKS, LAMPS, ORIENTATION, POSE_SIZE, POSITION, TRAVEL
 from errors import SimulatorError
+from simulators.playtable.bullet import pybullet
 from simulators.playtable.client import Client
 from simulators.playtable.scene import TABLE_JOINTS, Light, Scene
 from simulators.playtable.visuals import Visuals

@@ -11,10 +11,10 @@ from collections.abc import Hashable, Set
 from dataclasses import replace
 
 import numpy as np
-import pybullet
 
 from benchmark.cameras import Lens, StaticCamera
 from simulators.playtable.bounds import Bounds
+from simulators.playtable.bullet import pybullet
 from simulators.playtable.drawers import Drawer
 from simulators.playtable.pictures import Layer, Picture, in_front, projection
 from simulators.playtable.visuals import Part

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pybullet
-
 from errors import InvalidInput
+from simulators.playtable.bullet import pybullet
 from simulators.playtable.client import Client
 from simulators.playtable.robot import Robot
 from simulators.playtable.scene import DESIGN_SCALE, Scene, SceneFiles

@@ -25,7 +25,16 @@ from calvin.episode_file import load_episode
 from calvin.training_index import IndexItem
 from detectors.crops import crop_region
 from errors import ArtifactDamaged, BatonError
-from models.images import Picture, compose, through_jpeg, to_model_size
+from models.images import (
+    CANVAS,
+    STATIC_ROWS,
+    Picture,
+    compose,
+    narrowed,
+    stacked,
+    through_jpeg,
+    to_model_size,
+)
 from tasks.context import FRAMES, InputFile, one_input
 from tasks.memory import Memory, kept
 
@@ -168,6 +177,7 @@ class Index:
         self._image_size = image_size
         self._jpeg = jpeg
         self._resample = resample
+        self._lower = threading.local()  # (row, view): picture and target of a row are asked for together
 
     def __len__(self) -> int:
         return len(self.items)
@@ -177,7 +187,7 @@ class Index:
 
     def _image(self, row: int) -> Picture:
         static, gripper = self._views(self.items[row])
-        return self._composed(static, gripper)
+        return self._composed(row, static, gripper)
 
     def _target(self, row: int) -> Picture | None:
         item = self.items[row]
@@ -186,12 +196,17 @@ class Index:
             return None
         static, gripper = self._views(item)
         x0, y0, x1, y1 = box
-        return self._composed(crop_region(static, (x0, y0, x1, y1)), gripper)
+        return self._composed(row, crop_region(static, (x0, y0, x1, y1)), gripper)
 
-    def _composed(self, upper: Picture, lower: Picture) -> Picture:
-        canvas = compose(upper, lower)
-        seen = through_jpeg(canvas) if self._jpeg else canvas
-        return to_model_size(seen, self._image_size, self._resample)
+    def _composed(self, row: int, upper: Picture, lower: Picture) -> Picture:
+        size, resample = self._image_size, self._resample
+        if self._jpeg:
+            return to_model_size(through_jpeg(compose(upper, lower)), size, resample)
+        last: tuple[int, Picture] | None = getattr(self._lower, "last", None)
+        if last is None or last[0] != row:
+            last = row, narrowed(lower, CANVAS - STATIC_ROWS, size, resample)
+            self._lower.last = last
+        return stacked(narrowed(upper, STATIC_ROWS, size, resample), last[1], resample)
 
     def _views(self, item: IndexItem) -> tuple[Picture, Picture]:
         static, gripper = self._frames.read(item["demonstration"], item["frame"])

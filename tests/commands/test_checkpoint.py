@@ -84,6 +84,12 @@ def test_an_exported_folder_acts_as_the_runs_own_weights(
         assert one.tolist() == other.tolist()
     assert policy.counts == home_policy.counts
     told = export(home, capsys, "recon ", 0, tmp_path / "again", "--ablation", "demo ")
+    for number, words in enumerate((["recon seed 0"], ["recon", "seed", "0"], ["demo recon seed 0"])):
+        assert "recon seed 0 of demo after 3 steps" in export(
+            home, capsys, *words, tmp_path / f"named{number}"
+        )
+    refused = export(home, capsys, "recon", tmp_path / "none", code=2)
+    assert "'recon' is no run: an arm and a seed" in refused
     assert "recon seed 0 of demo after 3 steps, weights in fp32\nit is a toy: " in told
     same = [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
     assert same == [(path.name, path.read_bytes()) for path in sorted((tmp_path / "again").iterdir())]
@@ -94,7 +100,7 @@ def test_an_exported_folder_acts_as_the_runs_own_weights(
     [
         (("recn", 0), "no arm 'recn' (did you mean 'recon'?) in ablation demo (1); its arms: recon, chance"),
         (("recon", 5), "no seed 5 of recon in ablation demo (1); its seeds: 0, 1"),
-        (("recon", "x"), "'x' is not a valid integer"),
+        (("recon", "x"), "'recon x' is no run: an arm and a seed"),
         (("recon", 1), "recon seed 1 of ablation demo (1) is not trained to its end: train recon seed 1 is queued"),
         (("chance", 0), "'chance' of ablation demo (1) is a policy, which is judged and not trained here"),
         (("recon", 0, "--ablation", "demmo"), "no ablation 'demmo' (did you mean 'demo'?) in "),

@@ -16,7 +16,7 @@ from db.states import CANCELLED, FAILED, READY, SUCCEEDED
 from settings.home import Home
 from settings.typed import typed
 from tests import job_specs
-from tests.support import event_kinds, planned, row, states, submit, two_of_a_name
+from tests.support import event_kinds, planned, row, states, submit, two_of_a_name, worker
 from tests.training import training_spec
 
 
@@ -26,7 +26,8 @@ def test_an_ablation_is_paused_cancelled_and_brought_back(
     submit(database, planned("a"), planned("b", ["a"]), key="mine")
     where = ["--home", str(home.root)]
     assert main([*where, "pause", "mine"]) == 0
-    assert capsys.readouterr().out == "ablation mine: 2 jobs paused\n"
+    undo = typed("unpause 1", home)
+    assert capsys.readouterr().out == f"ablation mine: 2 jobs paused; undo it with: {undo}\n"
     assert main([*where, "unpause"]) == 0
     assert main([*where, "cancel", "mine", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
@@ -36,7 +37,14 @@ def test_an_ablation_is_paused_cancelled_and_brought_back(
     assert main([*where, "unpause", "mine"]) == 2
     assert "retry brings it back" in capsys.readouterr().err
     assert main([*where, "retry", "--job", "b"]) == 0
+    told = capsys.readouterr().out
+    assert told.endswith(f" retried; run them with: {typed('up --until-done', home)}\n")
     assert states(database)["a"] == READY, "b needs it"
+    worker(database)
+    assert main([*where, "cancel"]) == 0 and main([*where, "retry"]) == 0
+    cancelled, retried = capsys.readouterr().out.splitlines()
+    assert cancelled.endswith(f" cancelled; undo it with: {typed('retry 1', home)}")
+    assert retried == "ablation mine: 2 jobs retried", "somebody is here to run them"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +79,8 @@ def test_a_home_where_all_is_paused_ends_with_code_4(
     where = ["--home", str(home.root)]
     assert main([*where, "pause", "mine"]) == 0
     assert main([*where, "up", "--until-done"]) == 4
-    assert "mine: paused, with everything saved" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "mine: paused, with everything saved" in told and told.endswith("up --until-done\n")
 
 
 def test_two_of_one_name_are_told_apart_and_none_is_cancelled_by_chance(
@@ -85,7 +94,7 @@ def test_two_of_one_name_are_told_apart_and_none_is_cancelled_by_chance(
         assert str(first) in err and str(second) in err and "mine" in err
     assert set(states(database).values()) == {READY}
     assert main([*where, "pause"]) == 0
-    assert capsys.readouterr().out == f"ablation mine ({second}): 1 jobs paused\n"
+    assert capsys.readouterr().out.startswith(f"ablation mine ({second}): 1 job paused; undo it with: ")
     assert main([*where, "cancel", str(first)]) == 0
     assert states(database) == {"a": CANCELLED, "b": READY}
 
@@ -98,7 +107,7 @@ def test_without_a_name_what_is_not_over_is_meant(
     where = ["--home", str(home.root)]
     assert main([*where, "cancel", "newer"]) == 0
     assert main([*where, "pause"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "ablation older: 1 jobs paused"
+    assert capsys.readouterr().out.splitlines()[-1].startswith("ablation older: 1 job paused; ")
     assert main([*where, "cancel"]) == 0
     assert set(states(database).values()) == {CANCELLED}
     capsys.readouterr()
@@ -108,7 +117,7 @@ def test_without_a_name_what_is_not_over_is_meant(
     )
     assert main([*where, "retry", "older"]) == 0
     assert main([*where, "retry"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("ablation newer: 1 jobs retried")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("ablation newer: 1 job retried; ")
 
 
 def test_pause_without_a_name_is_for_what_runs_and_unpause_for_what_is_paused(
@@ -120,7 +129,7 @@ def test_pause_without_a_name_is_for_what_runs_and_unpause_for_what_is_paused(
     for words, name in (("pause", "third"), ("pause", "second"), ("unpause", "third"), ("pause", "third")):
         capsys.readouterr()
         assert main([*where, words]) == 0
-        assert capsys.readouterr().out == f"ablation {name}: 1 jobs {words}d\n"
+        assert capsys.readouterr().out.startswith(f"ablation {name}: 1 job {words}d; ")
     assert row(database, "a").held is False
 
 
@@ -148,9 +157,9 @@ def test_retry_without_a_name_is_for_what_failed_before_what_was_cancelled(
         tx.execute(update(Job).where(Job.label == "a").values(state=FAILED))
     capsys.readouterr()
     assert main([*where, "retry"]) == 0
-    assert capsys.readouterr().out == "ablation failed: 1 jobs retried\n"
+    assert capsys.readouterr().out.startswith("ablation failed: 1 job retried; ")
     assert main([*where, "retry"]) == 0
-    assert capsys.readouterr().out == "ablation cancelled: 1 jobs retried\n"
+    assert capsys.readouterr().out.startswith("ablation cancelled: 1 job retried; ")
 
 
 def test_a_training_that_failed_goes_on_over_more_devices(

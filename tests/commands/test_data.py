@@ -87,8 +87,23 @@ def test_scenes_are_said_of_a_lerobot_set(tmp_path: Path, capsys: pytest.Capture
     assert cli.main([*arguments, "--scenes", "A=0;D=1-2"]) == 0
     training = json.loads(capsys.readouterr().out)["splits"]["training"]["table"]
     assert training["scenes"] == {"A": {"the dataset": 1}, "D": {"the dataset": 2}}
-    assert cli.main([*arguments, "--scenes", "E"]) == 1
-    assert "data.scenes: 'E' is no scene" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        (("--column", "rgb_static=nowhere"), "has no column 'nowhere'"),
+        (("--scenes", "Z"), "data.scenes: 'Z' is no scene"),
+        (("--episodes", "900"), "data.episodes: '900' are no episodes of the set"),
+        (("--validation-episodes", "x"), "data.validation_episodes: 'x' is no number of an episode"),
+    ],
+)
+def test_what_is_wrongly_said_of_a_set_is_no_problem_of_its(
+    said: tuple[str, str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = sets.write_v2(tmp_path / "set", sets.episodes(2))
+    assert cli.main(["data", "check", str(root), *said]) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_extracts_the_folders_of_the_original_scripts(
@@ -200,6 +215,8 @@ def test_damaged_annotations_are_a_problem_of_their_split(
 def test_a_folder_without_splits_is_no_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["data", "check", str(tmp_path)]) == 2
     assert "is no CALVIN dataset" in capsys.readouterr().err
+    assert cli.main(["data", "check", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere is not a folder" in capsys.readouterr().err
 
 
 def test_generated_demonstrations_pass_the_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,6 +119,8 @@ def test_a_folder_that_is_no_dataset(capsys, tmp_path):
     code, printed = run(capsys, tmp_path)
     assert code == 2
     assert "is no CALVIN dataset" in printed.err
+    code, printed = run(capsys, tmp_path / "nowhere")
+    assert code == 2 and "nowhere is not a folder" in printed.err
 
 
 @needs_calvin_mini

@@ -79,6 +79,10 @@ def test_json_is_one_document(home, database, capsys):
         ("999", "no job '999'"),
         ("train", "give the id"),
         (JOB.replace("o", "", 1), f"(did you mean '{JOB}'?)"),
+        ("trian", "(did you mean 'train'?)"),
+        ("recom", "(did you mean 'recon'?)"),
+        ("trian recon", "(did you mean 'train recon'?)"),
+        ("pretrain", "(did you mean 'train recon_pretrain seed 0', 'train recon_pretrain seed 1'?)"),
     ],
 )
 def test_an_unclear_name_is_refused(home, database, capsys, wanted, says):

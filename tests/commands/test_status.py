@@ -26,8 +26,9 @@ from settings.typed import interpreter
 from tests.processes import CLI, environment
 from tests.support import LEASE_SECONDS, await_value, start, worker
 from tests.terminal import in_terminal
+from views.spans import span, time_left_text
 from views.status import status_document
-from views.status_screen import span, status_screen, summary_lines, time_left_text
+from views.status_screen import status_screen, summary_lines
 
 ARMS = ("baseline", "recon", "recon_pretrain")
 
@@ -57,9 +58,9 @@ def document_of(home: Home, capsys: pytest.CaptureFixture[str]) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
-def drawn(document: dict, width: int, height: int | None = None) -> str:
+def drawn(document: dict, width: int, height: int | None = None, *, leaves: bool = False) -> str:
     console = Console(width=width, color_system=None, record=True, file=io.StringIO())
-    console.print(status_screen(document, time.time(), width, height))
+    console.print(status_screen(document, time.time(), width, height, leaves=leaves))
     return console.export_text()
 
 
@@ -331,6 +332,14 @@ def test_nobody_is_told_to_start_what_starts_already(home, database, capsys):
     session = members.open_session(database, "up", None, time.time())
     text = drawn(document_of(home, capsys), 120)
     assert f"no workers yet: session {session} starts them" in text and "start them with" not in text
+
+
+def test_the_last_picture_of_who_leaves_promises_no_workers(home, database, capsys):
+    """How to go on is said below it, by who leaves."""
+    make_ablation(database)
+    members.open_session(database, "up", None, time.time())
+    text = drawn(document_of(home, capsys), 120, 24, leaves=True)
+    assert "recon_pretrain" in text and "no workers" not in text and "while no worker runs" not in text
 
 
 def test_a_worker_of_this_machine_is_healthy_by_its_steady_clock(home, database, monkeypatch, capsys):

@@ -16,6 +16,8 @@ from settings.home import Home
 from workers.supervisor import Devices
 
 SMOKE = ("submit-ablation", "--preset", "smoke")
+#: Of rows, where an ablation is planned.
+CHECKS = ("check_new", "check_distinct", "check_needed")
 
 
 @pytest.mark.parametrize("stage", ["training", "pretraining"])
@@ -184,3 +186,27 @@ def test_a_run_over_machines_that_share_no_state_is_told_to_wait(
 def test_machines_have_as_many_devices_each(said: tuple[str, ...], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         load_config("smoke", None, said)
+
+
+def test_a_row_of_no_effect_that_was_submitted_before_is_told_how_it_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Earlier builds took such rows."""
+    (file := tmp_path / "mine.yaml").write_text(
+        "arms: {recon: null, alike: {base: recon, set: {gaze.weights: /nowhere}}}\n"
+    )
+    wanted = ["--home", str(tmp_path / "home"), *SMOKE, "--config", str(file), "--detach"]
+    assert cli.main(wanted) == 2
+    assert "goes on" not in capsys.readouterr().err
+    with monkeypatch.context() as before:
+        for check in ("named_config.check_new", *map("planner.{}".format, CHECKS)):
+            before.setattr(f"experiments.reconvla.{check}", lambda *_: None)
+        assert cli.main(wanted) == 0
+    capsys.readouterr()
+    for words in (wanted, [*wanted[:2], "plan", *wanted[3:-1]]):
+        assert cli.main(words) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "arms.alike.set: gaze.weights changes nothing in" in line
+        assert "; ablation mine (1), which has it, goes on with: " in line and line.endswith(
+            "up --until-done"
+        )

@@ -153,5 +153,5 @@ def test_another_kind_of_database_is_refused(home: Home, monkeypatch: pytest.Mon
 def test_without_the_driver_it_says_what_to_install(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.setenv("BATON_STATE_URL", "postgresql://baton@db/baton")
-    with pytest.raises(EnvironmentLacks, match=r"pip install 'baton-queue\[postgres\]'"):
+    with pytest.raises(EnvironmentLacks, match=r" -m pip install 'psycopg\[binary\]"):
         open_state(home)

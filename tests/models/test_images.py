@@ -8,10 +8,12 @@ from models.images import (
     CANVAS,
     STATIC_ROWS,
     compose,
-    replace_upper,
+    narrowed,
+    stacked,
     through_jpeg,
     to_model_size,
 )
+from models.part_configs import RESAMPLINGS
 
 
 def plain(height: int, width: int, value: int) -> np.ndarray:
@@ -29,8 +31,21 @@ def test_views_meet_at_the_seam() -> None:
 def test_target_shares_the_gripper_view() -> None:
     rng = np.random.default_rng(0)
     static, crop, gripper = (rng.integers(0, 256, (n, n, 3), dtype=np.uint8) for n in (200, 33, 84))
-    target = replace_upper(compose(static, gripper), crop)
-    np.testing.assert_array_equal(target, compose(crop, gripper))
+    lower = narrowed(gripper, CANVAS - STATIC_ROWS, 96)
+    for upper in (static, crop):
+        target = stacked(narrowed(upper, STATIC_ROWS, 96), lower)
+        np.testing.assert_array_equal(target, to_model_size(compose(upper, gripper), 96))
+
+
+@pytest.mark.parametrize("resample", sorted(RESAMPLINGS))
+@pytest.mark.parametrize("size", [48, 384])
+def test_views_that_are_narrowed_apart_give_the_same_picture(resample: str, size: int) -> None:
+    rng = np.random.default_rng(1)
+    upper, lower = (rng.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in ((90, 31), (84, 84)))
+    rows = STATIC_ROWS, CANVAS - STATIC_ROWS
+    views = [narrowed(view, count, size, resample) for view, count in zip((upper, lower), rows, strict=True)]
+    expected = to_model_size(compose(upper, lower), size, resample)
+    np.testing.assert_array_equal(stacked(*views, resample), expected)
 
 
 def test_a_jpeg_loses_a_little() -> None:

@@ -162,7 +162,6 @@ def _flood(connection: socket.socket) -> None:
         (body(b"7"), "no list of numbers"),
         (body(b"[]"), "no list of numbers"),
         (body(b'["a", "b"]'), "no list of numbers"),
-        (body(b"[[1, 2], [3, 4]]"), "no list of numbers"),
         (body(b'["0.1", "0.2"]'), "no list of numbers"),
         (body(b"[true, false]"), "no list of numbers"),
         (body(b"[1, NaN, 2]"), "not finite"),
@@ -288,6 +287,22 @@ def test_what_is_refused_for_good_is_asked_once(status: int, asked: int) -> None
     with raw_server(answer) as url, pytest.raises(PolicyServerError, match=f"status {status}: 'what'"):
         policy(url, tries=3).act([query()])
     assert len(seen) == asked
+
+
+@pytest.mark.parametrize("answer", [b"[[0, 0, 0, 0, 0, 0, 1]]", b'{"action": [0, 0, 0, 0, 0, 0, 1]}'])
+def test_rows_are_no_passing_fault(answer: bytes) -> None:
+    seen: list[bytes] = []
+
+    def rows(connection: socket.socket) -> None:
+        seen.append(b"")
+        body(answer, "200 OK")(connection)
+
+    with (
+        raw_server(rows) as url,
+        pytest.raises(PolicyServerError, match="an action is one flat list of 7 numbers"),
+    ):
+        policy(url, tries=3).act([query()])
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize(("status", "code"), [(301, 2), (308, 2), (404, 2), (405, 2), (401, 1), (422, 1)])

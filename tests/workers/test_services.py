@@ -55,7 +55,7 @@ def test_what_is_not_installed_is_named_with_how_to_get_it(
     absent = replace(SERVICES["tensorboard"], package="no_such_package_anywhere")
     monkeypatch.setitem(SERVICES, "tensorboard", absent)
     with pytest.raises(
-        EnvironmentLacks, match=r"^TensorBoard is not installed; pip install '.*tensorboard.*'$"
+        EnvironmentLacks, match=r"^TensorBoard is not installed: .* -m pip install 'tensorboard>=.*'$"
     ):
         need_services({"tensorboard": port}, "127.0.0.1")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import pybullet
 
 from benchmark.cameras import Lens
+from simulators.playtable.bullet import pybullet
 from simulators.playtable.client import Client
 from simulators.playtable.pictures import Picture, picture_of, projection, render
 from simulators.playtable.tiny.drawing import Drawing

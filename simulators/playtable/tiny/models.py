@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pybullet
 from numpy.typing import NDArray
 from PIL import Image
 
+from simulators.playtable.bullet import pybullet
 from simulators.playtable.client import Client
 from simulators.playtable.tiny.batches import Batch, batch_of
 from simulators.playtable.tiny.matrices import Doubles, Floats, Ints, rotations

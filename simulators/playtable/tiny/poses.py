@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pybullet
 
+from simulators.playtable.bullet import pybullet
 from simulators.playtable.client import Client
 from simulators.playtable.tiny.matrices import Floats, model_matrices
 from simulators.playtable.visuals import Part

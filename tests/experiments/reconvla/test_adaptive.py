@@ -122,7 +122,7 @@ def test_what_was_planned_for_looks_does_not_grow_otherwise(overrides: list[str]
         (["seeds.adaptive.measure=''"], "unknown measure ''; known: avg_len"),
         (["comparison.baseline=heavy"], "comparison.baseline: 'heavy' is none of the arms"),
         (["seeds.adaptive.measure=success_2", "comparison.measure=success_1"], "success_2 would decide"),
-        (["seeds.adaptive.rounds=5"], "unknown key 'seeds.adaptive.rounds'"),
+        (["seeds.adaptive.rounds=5"], "seeds.adaptive.rounds: unknown key"),
         ([with_rounds("max: 5")], "seeds.adaptive.margin: Field required"),
         (["seeds.adaptive.planned={bounds: [0.1, 0.1, 0.1], seeds: {}, open: []}"], "the plan writes it"),
         (

@@ -46,7 +46,7 @@ def test_a_configuration_never_changes() -> None:
         ("evaluation.chain_length=6", "chain_length"),
         ("gaze.box_threshold=1.5", "box_threshold"),
         ("training_steps=3", "training_steps"),
-        ("arms=[]", "arms is empty"),
+        ("arms=[]", "arms: it is empty"),
         ("seeds=[1,1]", "twice"),
         ("seeds=[-1]", "seeds"),
         ("name=[a]", "name"),
@@ -207,10 +207,31 @@ def test_a_key_with_its_dots_in_a_file_is_told_how_it_is_nested(tmp_path: Path) 
         load_config("smoke", file)
 
 
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("training.stepz=3", "--set training.stepz: unknown key; did you mean training.steps?"),
+        ("training={stepz: 3}", "--set training: unknown key 'training.stepz'; did you mean training.steps?"),
+        ("training.steps=x", "--set training.steps: a whole number stands here (got 'x')"),
+        ("steps=3", "--set steps: unknown key; did you mean training.steps or pretraining.steps?"),
+        ("seeds=[0,0]", "--set seeds: it names something twice: 0, 0"),
+    ],
+)
+def test_what_an_option_names_is_not_named_again(said: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config("smoke", None, (said,))
+    assert str(refused.value) == sentence
+
+
+def test_what_a_section_breaks_is_told_without_all_of_it() -> None:
+    with pytest.raises(ConfigError, match=r"columns is of a dataset, and root names none$"):
+        load_config("smoke", None, ("data.columns={robot_obs: state}",))
+
+
 def test_seeds_twice_are_told_without_all_other_settings() -> None:
     with pytest.raises(ConfigError) as refused:
         load_config("smoke", None, (), seeds=["0", "0"])
-    assert str(refused.value) == "--seeds: seeds names something twice: 0, 0"
+    assert str(refused.value) == "--seeds: it names something twice: 0, 0"
 
 
 def test_arms_twice_are_told_to_who_named_them(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
-from errors import ConfigError, WeightsMissing
+from errors import CheckpointError, ConfigError, WeightsMissing
 from experiments.reconvla.arms import built_in, built_in_method
 from experiments.reconvla.model_plan import backbone_folders, planned_config, planned_model, planned_stage
 from experiments.reconvla.sections import Backbones, Model, Training
@@ -41,6 +43,40 @@ def test_errors_name_the_field(override, said):
 def test_an_unknown_size_names_the_known_ones():
     with pytest.raises(ConfigError, match="toy"):
         planned_config("huge", {}, built_in_method("recon"))
+
+
+QWEN = {"model_type": "qwen2", "hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14,
+        "num_key_value_heads": 2, "intermediate_size": 4864, "vocab_size": 151936}  # fmt: skip
+SIGLIP = {"model_type": "siglip_vision_model", "hidden_size": 768, "num_hidden_layers": 12,
+          "num_attention_heads": 12, "intermediate_size": 3072, "image_size": 224, "patch_size": 16}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ours", "sound", "change", "says"),
+    [
+        ("language.layers", QWEN, {"num_hidden_layers": 28}, "num_hidden_layers is 28, the model needs 24"),
+        (
+            "vision.image_size",
+            SIGLIP,
+            {"image_size": 384},
+            "image_size / patch_size is 24, the model needs 14",
+        ),
+    ],
+)
+def test_a_folder_of_another_shape_is_refused_when_it_is_planned(
+    ours: str, sound: dict[str, object], change: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    part, _, name = ours.partition(".")
+    (file := tmp_path / "config.json").write_text(json.dumps(sound))
+    planned_config("small", {}, built_in_method("recon"), folders={part: tmp_path})
+    file.write_text(json.dumps(sound | change))
+    sentence = (
+        f"{file}: {says}: name a folder that fits model.size, or say its shape in model.override.{part}"
+    )
+    with pytest.raises(CheckpointError, match=f"^{re.escape(sentence)}$"):
+        planned_config("small", {}, built_in_method("recon"), folders={part: tmp_path})
+    override = {part: {name: next(iter(change.values()))}}
+    planned_config("small", override, built_in_method("recon"), folders={part: tmp_path})
 
 
 def folder(place: Path, tokenizer: bool = True, content: bytes = b"weights") -> Path:

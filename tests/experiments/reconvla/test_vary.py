@@ -89,8 +89,8 @@ def test_values_are_yaml() -> None:
     [
         (["training.steps"], [], "--vary 'training.steps' is not of the form key.path=value,value"),
         (["training.steps="], [], "is not of the form"),
-        (["training.stepz=1"], [], "--vary training.stepz: unknown key 'training.stepz'; did you mean training.steps?"),
-        (["seeds=1,2"], [], "--vary seeds: seeds is of the whole ablation"),
+        (["training.stepz=1"], [], "--vary training.stepz: unknown key; did you mean training.steps?"),
+        (["seeds=1,2"], [], "--vary seeds: it is of the whole ablation"),
         (["training.steps=1,x"], [], "--vary: arms.steps=x.set: training.steps"),
         (["training.steps=x,1"], [], "--vary: arms.steps=x.set: training.steps"),
         (["model.backbones.vision=runs #3/x"], [], "--vary model.backbones.vision: '#3/x' is a comment in YAML"),
