@@ -26,6 +26,7 @@ from db.store import ArtifactStore
 from errors import BatonError, StateDamaged, Stopped
 from settings.clock import steady
 from settings.duration import session_seconds
+from settings.gang_address import gang_address
 from settings.home import Home
 from settings.queue import QueueSettings, queue_settings
 from settings.streams import say
@@ -88,7 +89,9 @@ class Stay:
 
 def plan_session(options: SessionOptions, *, begins: bool = True) -> Stay:
     """The options of a command, checked, and the broker asked. begins: whether anything starts; where nothing does, a
-    broker that only the environment names is left alone. Raises InvalidInput, EnvironmentLacks."""
+    broker that only the environment names is left alone. Raises InvalidInput, EnvironmentLacks, ConfigError."""
+    if begins:
+        gang_address()  # each worker would end by what is wrong with it
     if options.session_limit is not None and options.session_limit.strip().isdigit():
         limit = options.session_limit.strip()
         say(

@@ -103,6 +103,7 @@ class _Trial:
         self._usual = time.monotonic() - began
         self._expected = (undisturbed / "digest").read_text()
         self._turns = list[tuple[str, Moment]]()
+        self._was_at_end = False  # then the run is left alone, or it would have none
         self._folder = place / "run-0"
         self.ways: Counter[str] = Counter()
         self._moments: Counter[str] = Counter()
@@ -111,17 +112,18 @@ class _Trial:
     def attempt(self) -> str:
         """Of the run under way; one that is over before its moment came is no kill. Returns what was done, and when."""
         before = _published(self._folder)
-        way, moment = self._next(before >= STEPS - _LAST)
+        can_end = before >= STEPS - _LAST
+        turn = None if self._was_at_end else self._next(can_end)
+        self._was_at_end = can_end
         (self._folder / "heard").unlink(missing_ok=True)
-        attempt, held = _start(self._folder, self._data), set[str]()
-        if _comes(attempt, self._folder / "heard", moment, self._chance):
-            way, held = _disturb(attempt, way, self._chance)
+        attempt, held, done = _start(self._folder, self._data), set[str](), "none"
+        if turn is not None and _comes(attempt, self._folder / "heard", turn[1], self._chance):
+            way, held = _disturb(attempt, turn[0], self._chance)
             self.ways[way] += 1
-            self._moments[moment.name] += 1
-            done = f"{way}, {moment.name}"
+            self._moments[turn[1].name] += 1
+            done = f"{way}, {turn[1].name}"
         else:
             self._alone += 1
-            done = f"none, {moment.name} did not come"
         _wait(attempt)
         self._processes += not gone_within(self._folder, 10.0)
         self._ports += 0 if closed_within(held, 10.0) else len(held & listening())
@@ -148,7 +150,7 @@ class _Trial:
         return {
             "kills": dict(sorted(self.ways.items())),
             "while": {moment.name: self._moments[moment.name] for moment in MOMENTS},
-            "attempts_that_ended_first": self._alone, "runs": self._runs, "steps_of_each": STEPS,
+            "attempts_not_disturbed": self._alone, "runs": self._runs, "steps_of_each": STEPS,
             "other_digests": self._others, "left_processes": self._processes, "left_ports": self._ports,
             "steps_lost": self._lost, "undisturbed_seconds": round(self._usual, 1),
         }  # fmt: skip
@@ -156,6 +158,7 @@ class _Trial:
     def _compare(self) -> None:
         self._others += (self._folder / "digest").read_text() != self._expected
         self._runs += 1
+        self._was_at_end = False
         self._folder = self._place / f"run-{self._runs}"
 
 

@@ -17,6 +17,7 @@ from db import jobs, states
 from db.engine import Database
 from db.values import Ending
 from errors import EnvironmentLacks
+from settings.gang_address import VARIABLE
 from settings.gpus import Given
 from settings.home import Home
 from settings.typed import interpreter, typed
@@ -187,3 +188,11 @@ def test_gpus_that_are_named_and_not_there_are_told_also_where_nothing_is_left(
     assert cli.main([*words, "7"]) == 3
     assert "GPU 7 is asked for" in capsys.readouterr().err
     assert cli.main([*words, "none"]) == 0
+
+
+def test_an_address_for_ranks_that_is_not_this_machines_is_told_before_anything_starts(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, "192.0.2.1")
+    assert cli.main(["--home", str(home.root), "up", "--until-done", "--gpus", "none"]) == 2
+    assert "BATON_GANG_ADDRESS is 192.0.2.1, and no network interface" in capsys.readouterr().err
