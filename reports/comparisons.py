@@ -241,7 +241,9 @@ def _titles(summary: Summary) -> dict[str, str]:
 def _formatted(comparison: ArmComparison, summary: Summary) -> Iterator[Shown]:
     for place in shown_places(summary) if comparison.contrasts else ():
         found, (scale, digits) = comparison.contrasts[place], summary.metric.scale_of(place)
-        interval = found.reason if found.interval is None else interval_words(found.interval, scale, digits)
+        interval = found.reason
+        if found.interval is not None:
+            interval = interval_words(found.interval, scale, digits, scale * _margin(comparison, place))
         p = (
             ""
             if found.p_value is None
@@ -253,6 +255,11 @@ def _formatted(comparison: ArmComparison, summary: Summary) -> Iterator[Shown]:
 def _bound(comparison: ArmComparison) -> float:
     """What p is held against."""
     return ALPHA if comparison.last_look is None else comparison.last_look.bound
+
+
+def _margin(comparison: ArmComparison, place: int) -> float:
+    """That looks hold the interval of this measure against; 0 where none does."""
+    return 0.0 if comparison.last_look is None or place != comparison.primary else comparison.last_look.margin
 
 
 def _mark(comparison: ArmComparison) -> str:

@@ -36,14 +36,18 @@ def p_words(value: float, bound: float = ALPHA) -> str:
     return f"{value:.{digits}f}"
 
 
-def interval_words(interval: Interval, scale: float, digits: int) -> str:
-    """`−0.42 to 0.18`, with as many digits as tell an edge from 0 and one edge from the other."""
+def interval_words(interval: Interval, scale: float, digits: int, margin: float = 0.0) -> str:
+    """`−0.42 to 0.18`, with as many digits as tell an edge from 0, from ± the margin, and one edge from the other."""
     edges = [0.0 if abs(scale * edge) < 10.0**-_MOST_DIGITS else scale * edge for edge in interval]
 
     def hides(places: int) -> bool:
         told = [float(f"{edge:.{places}f}") for edge in edges]
         same = told[0] == told[1] and edges[1] - edges[0] > 10.0**-_MOST_DIGITS
-        return same or any(edge and not shown for edge, shown in zip(edges, told, strict=True))
+        return same or any(
+            abs(edge) != limit and abs(shown) == limit
+            for edge, shown in zip(edges, told, strict=True)
+            for limit in (0.0, round(margin, _MOST_DIGITS))
+        )
 
     digits = next((places for places in range(digits, _MOST_DIGITS) if not hides(places)), digits)
     low, high = (fixed(edge, digits) for edge in edges)

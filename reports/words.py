@@ -214,6 +214,11 @@ def _looks(summary: Summary, titles: dict[str, str], baseline: str) -> Iterator[
         )
 
 
+def _margin(comparison: ArmComparison) -> float:
+    """That looks hold an interval against, in the measure's own unit; 0 without looks."""
+    return 0.0 if comparison.last_look is None else comparison.last_look.margin
+
+
 def _numbers(found: Contrast, comparison: ArmComparison, metric: Metric) -> str:
     scale, digits = metric.scale_of(comparison.primary)
     unit = metric.unit_of(comparison.primary)
@@ -222,4 +227,5 @@ def _numbers(found: Contrast, comparison: ArmComparison, metric: Metric) -> str:
         return f"{told}, without an interval as {found.reason}"
     bound = ALPHA if comparison.last_look is None else comparison.last_look.bound
     p = "" if found.p_value is None else f", {p_equals(found.p_value, bound)}"
-    return f"{told} (95\N{NO-BREAK SPACE}% interval {interval_words(found.interval, scale, digits)}{p})"
+    interval = interval_words(found.interval, scale, digits, scale * _margin(comparison))
+    return f"{told} (95\N{NO-BREAK SPACE}% interval {interval}{p})"

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from reports.data import ReportData
+from experiments.design.decision import Rules, decide, models_of
+from experiments.design.measures import measure_named
+from experiments.reconvla.report.metric import TASKS_IN_A_ROW
+from experiments.reconvla.report.parts.looks import Looks
+from reports.data import ReportData, RunReport
 from reports.html import render_html
 from reports.summary import summarise
 from tests.reports.samples import full, open_loop, run
@@ -47,7 +51,7 @@ def page_file(request, tmp_path_factory) -> Path:
 
 
 def of_many_seeds() -> ReportData:
-    """With rows of long names, one of one word, twelve seeds, and losses that nobody measured."""
+    """With rows of long names, one of one word, twelve seeds and ten looks, and losses that nobody measured."""
     runs = tuple(
         replace(run(arm, seed, mean), title=title, device_seconds=14_000.0, losses=(), held_out_loss=None)
         for arm, title, mean in (
@@ -57,7 +61,20 @@ def of_many_seeds() -> ReportData:
         )
         for seed in range(12)
     )
-    return replace(full(), runs=runs)
+    data, looks = full(), ten_looks(runs)
+    sections = tuple(
+        replace(one, parts=tuple(looks if isinstance(part, Looks) else part for part in one.parts))
+        for one in data.sections
+    )
+    return replace(data, runs=runs, sections=sections)
+
+
+def ten_looks(runs: tuple[RunReport, ...]) -> Looks:
+    """None of which decides."""
+    rules = Rules("baseline", ("recon", "own"), "avg_len", 0.01, (1e-15,) * 10)
+    measure = measure_named(TASKS_IN_A_ROW, rules.measure, "measure")
+    models = models_of({(one.arm, one.seed): one.results or () for one in runs}, measure)
+    return Looks(rules, measure, decide(rules, models), {one.arm: one.shown for one in runs})
 
 
 @pytest.mark.parametrize("report", [full, open_loop, of_many_seeds])

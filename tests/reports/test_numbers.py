@@ -34,6 +34,12 @@ def test_an_edge_beside_zero_is_told_from_it_and_one_from_the_other(
     assert interval_words(edges, 1, 2) == told
 
 
+def test_an_edge_within_a_margin_is_told_from_it() -> None:
+    assert interval_words((-0.1478, 0.09), 1, 2, 0.15) == "−0.148 to 0.090"
+    assert interval_words((-0.15, 0.09), 1, 2, 0.15) == "−0.15 to 0.09"
+    assert interval_words((-0.0996, 0.0305), 100, 1, 10.0) == "−9.96 to 3.05"
+
+
 @pytest.mark.parametrize(
     ("value", "told"),
     [

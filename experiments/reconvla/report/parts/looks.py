@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 
+from experiments.design.bounds import FIRST_LOOK
 from experiments.design.decision import ArmDecision, Rules
 from experiments.design.measures import Measure
 from reports.data import ReportData
@@ -37,11 +39,10 @@ class Looks(Part):
         if self.rules is None or self.measure is None:
             return None
         titles = self.titles or {}
+        looks = zip_longest(*map(self._cells, self.decisions))
         return {
-            "rows": [
-                (titles.get(one.arm, one.arm), _SAID[one.verdict], self._cells(one)) for one in self.decisions
-            ],
-            "counts": range(3, self.rules.most + 1),
+            "arms": [(titles.get(one.arm, one.arm), _SAID[one.verdict]) for one in self.decisions],
+            "rows": list(enumerate(looks, start=FIRST_LOOK)),
             "measure": self.measure.label,
             "unit": self.measure.unit,
             "margin": f"{self.rules.margin:g}",
@@ -52,13 +53,13 @@ class Looks(Part):
 
     def _cells(self, decision: ArmDecision) -> list[tuple[str, str, str]]:
         """Difference, interval and p of each look."""
-        assert self.measure is not None
+        assert self.measure is not None and self.rules is not None
         digits = 1 if self.measure.unit == "points" else 2
         found = []
         for look in decision.looks:
             interval, p = "nothing varies", ""
             if look.interval is not None and look.p_value is not None:
-                interval = interval_words(look.interval, 1, digits)
+                interval = interval_words(look.interval, 1, digits, self.rules.margin)
                 p = p_equals(look.p_value, look.bound)
             found.append((signed(look.difference, digits), interval, p))
         return found
