@@ -66,6 +66,7 @@ def test_pictures_one_after_the_other_are_each_its_own() -> None:
         png(noise(1))[:-12],
         png(noise(1))[:-12] + chunk(b"IEND", b"x"),
     ],
+    ids=lambda content: f"{len(content)} bytes",
 )
 def test_what_is_no_plain_png_of_that_size_is_left_to_pillow(content: bytes) -> None:
     assert plain_png(content, SHAPE) is None
@@ -107,6 +108,7 @@ WHOLE = zlib.compress(bytes(84 * ROW))
         of_stream(zlib.compress(bytes(84 * ROW + 1))),
         of_stream(zlib.compress(bytes(84 * ROW))[2:]),
     ],
+    ids=lambda content: f"{len(content)} bytes",
 )
 def test_pixels_that_end_too_soon_are_never_those_of_the_picture_before(content: bytes) -> None:
     assert plain_png(of_rows(84), SHAPE) is not None
