@@ -85,7 +85,9 @@ def reason_of(mistake: Mapping[str, Any]) -> str:
         "int_type": "a whole number stands here",
         "int_from_float": "a whole number stands here",
         "float_parsing": "a number stands here",
+        "float_type": "a number stands here",
         "bool_parsing": "true or false stands here",
+        "bool_type": "true or false stands here",
     }
     return wanted.get(mistake["type"]) or cut(mistake["msg"].removeprefix("Value error, "), 300)
 

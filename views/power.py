@@ -37,6 +37,8 @@ def _measure_line(entry: Mapping[str, Any], seeds: int) -> str:
     if seeds < 2:
         return f"  {entry['label']}: {scatter}"
     least, most = (amount(edge, entry) for edge in entry["detects_interval"])
+    if entry["detects"] is None and least == most:
+        return f"  {entry['label']}: nothing, however uncertain the SD; {scatter}"
     found = "nothing" if entry["detects"] is None else f"{with_unit(entry['detects'], entry)} and more"
     return f"  {entry['label']}: {found} ({least} to {most} as the SD is uncertain); {scatter}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -198,6 +199,8 @@ def _said(value: object, other: object) -> str:
     what stands on the other side."""
     if value is None and isinstance(other, Mapping):
         return "off"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)  # as it is written in YAML
     own = reference_of(value)
     if own is None or own.digest is None:
         return shown(value, 60)

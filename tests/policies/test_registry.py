@@ -147,7 +147,7 @@ class _Listed:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ([1.0, "x"], r"policy\.action: 1: Input should be a valid number"),
+        ([1.0, "x"], r"policy\.action: 1: a number stands here \(got 'x'\)"),
         (5, r"policy\.action: a list stands here \(got 5\)"),
     ],
 )

@@ -88,11 +88,11 @@ def test_other_settings_are_named(override: str, sentence: str) -> None:
 def test_a_choice_that_is_said_for_the_first_time_differs_alone() -> None:
     recon = ("arms=[baseline, recon]",)
     there = config(*recon)
-    with pytest.raises(ConfigError, match=r"^comparison\.baseline is None there and 'recon' here$"):
+    with pytest.raises(ConfigError, match=r"^comparison\.baseline is null there and 'recon' here$"):
         grown(there, config(*recon, "comparison.baseline=recon"))
     with pytest.raises(ConfigError, match=r"^training\.lora is off there and \{'rank': 2, .* here$"):
         grown(there, config(*recon, "training.lora={rank: 2}"))
-    with pytest.raises(ConfigError, match=r"^evaluation\.sequences_file is None there and 'x' here$"):
+    with pytest.raises(ConfigError, match=r"^evaluation\.sequences_file is null there and 'x' here$"):
         grown(there, config(*recon, "evaluation.sequences_file=x"))
     assert grown(there, config(*recon, "comparison.measure=avg_len")) == there
 
