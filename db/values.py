@@ -59,6 +59,15 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Bid:
+    """The job that a worker wants next, of whose bodies it has those versions, and how long it holds it unheard."""
+
+    job_id: int
+    lease_seconds: float
+    versions: Versions = ()
+
+
+@dataclass(frozen=True)
 class StoredArtifact:
     """Bytes that already lie in the store under `path` (relative to the home)."""
 

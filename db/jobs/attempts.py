@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Executable, case, select, update
 
-from db import events, statements
+from db import direct, events, statements
 from db.engine import Database
 from db.jobs.endings import note_ended
 from db.jobs.facts import check, close_attempt, lease_lost, record, seconds_columns, token
 from db.statements import (
-    COUNT_DOWN,
     HOLDS_LEASE,
     OPEN_ATTEMPT,
     REBLOCK,
-    SUCCEED,
-    UNBLOCK,
     at_least,
     attempt,
     job,
@@ -33,6 +30,27 @@ CANCEL_ASKED, PAUSE_ASKED = "cancelled", "paused"
 CANCEL_REQUESTED = select(job.c.cancel_requested).where(*HOLDS_LEASE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What `db.statements.claim` returns."""
+
+    lease_token: int
+    kind: str
+    label: str
+    spec: JsonObject
+    step: int
+    reached: int
+    target_steps: int
+    learned: JsonObject | None
+    failures: int
+    losses: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    id: int
+
+
 def claim(
     db: Database,
     job_id: int,
@@ -45,10 +63,17 @@ def claim(
     another worker has it, or the bell is stale; when it wants another version of its kind's body than `versions` name;
     or when the worker is set aside, and the job is ready again."""
     with db.write() as tx:
-        held = begin(tx, statements.claim(tuple(versions)), job_id, worker_id, lease_seconds, now)
-        if held is None:
-            tx.execute(statements.DECLINE, {"b_id": job_id, "b_worker": worker_id})
-        return held
+        return claim_in(tx, job_id, worker_id, lease_seconds, now, versions)
+
+
+def claim_in(
+    tx: Connection, job_id: int, worker_id: int, lease_seconds: float, now: float, versions: Versions = ()
+) -> Claim | None:
+    """As `claim`, in a transaction that does more."""
+    held = begin(tx, statements.claim(tuple(versions)), job_id, worker_id, lease_seconds, now)
+    if held is None:
+        tx.execute(statements.DECLINE, {"b_id": job_id, "b_worker": worker_id})
+    return held
 
 
 def begin(
@@ -62,24 +87,21 @@ def begin(
 ) -> Claim | None:
     """queued -> running by the statement. devices: CUDA's names of those that the attempt has, where its workers told
     them."""
-    row = tx.execute(
-        statement, {"b_id": job_id, "b_expires": now + lease_seconds, "b_worker": worker_id}
-    ).first()
+    given = {"b_id": job_id, "b_expires": now + lease_seconds, "b_worker": worker_id}
+    row = next(iter(direct.rows(tx, _Taken, statement, given)), None)
     if row is None:
         return None
-    attempt_id = tx.execute(
-        OPEN_ATTEMPT,
-        {
-            "job_id": job_id,
-            "lease_token": row.lease_token,
-            "worker_id": worker_id,
-            "started_at": now,
-            "step_from": row.step,
-        },
-    ).scalar_one()
+    begun = {
+        "job_id": job_id,
+        "lease_token": row.lease_token,
+        "worker_id": worker_id,
+        "started_at": now,
+        "step_from": row.step,
+    }
+    (opened,) = direct.rows(tx, _Opened, OPEN_ATTEMPT, begun)
     return Claim(
         job_id=job_id,
-        attempt_id=attempt_id,
+        attempt_id=opened.id,
         lease_token=row.lease_token,
         worker_id=worker_id,
         kind=row.kind,
@@ -155,36 +177,6 @@ def fall_back(db: Database, held: Claim, step: int, message: str, now: float) ->
         check(tx, held, update(job).where(*HOLDS_LEASE).values(step=step))
         tx.execute(update(attempt).where(attempt.c.id == held.attempt_id).values(step_from=step))
         events.record(tx, now, "checkpoint_fallback", message, job_id=held.job_id, attempt_id=held.attempt_id)
-
-
-def succeed(
-    db: Database,
-    held: Claim,
-    ending: Ending,
-    now: float,
-    also: Callable[[Connection], None] | None = None,
-) -> int:
-    """running -> succeeded, with its artifacts and the dependents this makes ready, in one transaction.
-
-    also: what else is written in it. Returns how many jobs became ready. Raises LeaseLost.
-    """
-    with db.write() as tx:
-        check(
-            tx,
-            held,
-            SUCCEED,
-            b_step=ending.step,
-            b_result=dict(ending.result) if ending.result is not None else None,
-            b_now=now,
-        )
-        record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
-        close_attempt(tx, held, ending, now)
-        released = _release_dependents(tx, held.job_id)
-        if also is not None:
-            also(tx)
-        if not released:
-            note_ended(tx, [held.job_id], now)
-        return released
 
 
 def give_back(db: Database, held: Claim, ending: Ending, now: float, *, wait_seconds: float = 0.0) -> None:
@@ -266,9 +258,3 @@ def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
             job_id=held.job_id, attempt_id=held.attempt_id,
         )  # fmt: skip
         note_ended(tx, [held.job_id], now)
-
-
-def _release_dependents(tx: Connection, job_id: int) -> int:
-    if tx.execute(COUNT_DOWN, {"b_id": job_id}).rowcount == 0:
-        return 0
-    return tx.execute(UNBLOCK, {"b_id": job_id}).rowcount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
@@ -48,14 +48,23 @@ class WaitingJob:
     wait_seconds: float
 
 
-def ring(db: Database, resource: str, limit: int, now: float, versions: Versions = ()) -> list[Rung]:
+def ring(
+    db: Database,
+    resource: str,
+    limit: int,
+    now: float,
+    versions: Versions = (),
+    chosen: Callable[[list[Rung]], list[Rung]] | None = None,
+) -> list[Rung]:
     """ready -> queued for up to `limit` jobs of one device and of `resource` that some active ablation wants and whose
-    body is among `versions` (jobs that any build may run always are).
+    body is among `versions` (jobs that any build may run always are). chosen: which of these; the others stay ready.
 
     Returns them in ringing order.
     """
     with db.write() as tx:
         rows = read_rows(tx, Rung, ringable(tuple(versions)), {"b_resource": resource, "b_limit": limit})
+        if chosen is not None:
+            rows = chosen(rows)
         if rows:
             tx.execute(RING, [{"b_id": row.id, "b_now": now} for row in rows])
     return rows

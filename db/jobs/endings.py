@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import (
     ColumnElement,
@@ -15,7 +16,7 @@ from sqlalchemy import (
     select,
 )
 
-from db import events
+from db import direct, events
 from db.statements import ablation, ablation_job, job
 from db.states import ACTIVE, CANCELLED, FAILED, QUEUED, READY, RUNNING, SUCCEEDED, Counts
 from settings.called import told_apart
@@ -48,6 +49,14 @@ STANDS_STILL = (
     .order_by(ablation_job.c.ablation_id)
 )
 
+
+@dataclass(frozen=True, slots=True)
+class _Still:
+    """An ablation that no job of moves."""
+
+    ablation_id: int
+
+
 _OF_JOB = select(ablation_job.c.ablation_id).where(ablation_job.c.job_id == bindparam("b_id"))
 
 _ABLATIONS = select(ablation.c.id, ablation.c.name, ablation.c.intent, ablation.c.open)
@@ -69,7 +78,11 @@ def note_ended(tx: Connection, job_ids: Sequence[int], now: float) -> None:
                 of: job_id for job_id in asked for of in tx.execute(_OF_JOB, {"b_id": job_id}).scalars()
             }.values()
         )
-    still = {found for job_id in asked for found in tx.execute(STANDS_STILL, {"b_id": job_id}).scalars()}
+    still = {
+        found.ablation_id
+        for job_id in asked
+        for found in direct.rows(tx, _Still, STANDS_STILL, {"b_id": job_id})
+    }
     for ablation_id in sorted(still):
         note_whether_ended(tx, ablation_id, now)
 

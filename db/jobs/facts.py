@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Executable
 
-from db import events
+from db import direct, events
 from db.dialect import upsert
 from db.statements import CLOSE_ATTEMPT, artifact, metric
 from db.values import Claim, Ending, MetricPoint, Seconds, StoredArtifact
@@ -69,19 +69,17 @@ def record(
 
 def close_attempt(tx: Connection, held: Claim, ending: Ending, now: float) -> None:
     """The attempt's own row, and what it decided that people should see."""
-    tx.execute(
-        CLOSE_ATTEMPT,
-        {
-            "b_attempt": held.attempt_id,
-            "b_now": now,
-            "b_outcome": ending.outcome,
-            "b_reason": ending.reason,
-            "b_step": ending.step,
-            "b_save": ending.save_seconds,
-            "b_environment": dict(ending.environment) if ending.environment is not None else None,
-            **{f"b_{name}": value for name, value in seconds_columns(ending.seconds).items()},
-        },
-    )
+    told = {
+        "b_attempt": held.attempt_id,
+        "b_now": now,
+        "b_outcome": ending.outcome,
+        "b_reason": ending.reason,
+        "b_step": ending.step,
+        "b_save": ending.save_seconds,
+        "b_environment": dict(ending.environment) if ending.environment is not None else None,
+        **{f"b_{name}": value for name, value in seconds_columns(ending.seconds).items()},
+    }
+    direct.changed(tx, CLOSE_ATTEMPT, told)
     for note in ending.notes:
         events.record(
             tx, now, note.kind, note.message, job_id=held.job_id, attempt_id=held.attempt_id, data=note.data
