@@ -49,6 +49,10 @@ def fix_variables(environment: MutableMapping[str, str] = os.environ) -> None:
 
 def deciding_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Those that are set, by name."""
+    if environment is os.environ:  # asked twice for each job: most names are passed by as they are kept
+        return {
+            name: os.environ[name] for name in sorted(map(os.fsdecode, filter(_decides_kept, os.environb)))
+        }
     return {name: environment[name] for name in sorted(filter(_decides, environment))}
 
 
@@ -81,3 +85,8 @@ def _is_harmless(name: str, text: str) -> bool:
 @lru_cache(maxsize=1024)
 def _decides(name: str) -> bool:
     return name.startswith(_FAMILIES) and name not in _NO_ARITHMETIC
+
+
+@lru_cache(maxsize=1024)
+def _decides_kept(name: bytes) -> bool:
+    return _decides(os.fsdecode(name))

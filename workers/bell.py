@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import redis
 from celery import Celery
@@ -24,7 +25,7 @@ from db.states import QUEUED, RUNNING
 from settings.queue import QueueSettings
 from tasks.registry import versions
 from workers.app import key_of, resource_queue, ring_bell, worker_queue
-from workers.together import together
+from workers.together import begun_with, together
 
 logger = logging.getLogger("baton.scheduler")
 
@@ -58,6 +59,8 @@ class Bell:
         self._gathers = Silence(clock)
         self._seconds_of: Mapping[str, float] = {}
         self._timed_at: float | None = None
+        #: Whether jobs were rung that nobody knew the time of: by the next time some may have ended.
+        self._met_unknown = False
 
     def ring_ready(self) -> int:
         """Ring what is ready and has room. Returns for how many jobs bells were sent.
@@ -69,11 +72,13 @@ class Bell:
         self._end_waits(before.waiting)
         living = members.living(self._database)
         hands = _hands(living)
+        known = self._seconds_by_kind() if self._met_unknown else self._seconds_of
+        some = partial(begun_with, seconds=known, workers=len(living))
         for resource, room in self._room(before.out, len(hands)).items():
             if resource == ACCELERATOR and before.several:
                 sent += self._ring_seated(hands)
             elif room > 0:
-                rows = jobs.ring(self._database, resource, room, time.time(), versions())
+                rows = jobs.ring(self._database, resource, room, time.time(), versions(), some)
                 sent += self._send(rows, resource, living)
         return sent
 
@@ -152,7 +157,8 @@ class Bell:
     def _send(self, rows: Sequence[Rung], resource: str, living: Sequence[LivingWorker]) -> int:
         here = {worker.id for worker in living}
         sent = 0
-        for several in together(rows, self._seconds_by_kind() if len(rows) > 1 else {}, len(living)):
+        seconds = self._seconds_by_kind() if len(rows) > 1 else {}
+        for several in together(rows, seconds, len(living)):
             own = several[0].preferred_worker_id
             queue = worker_queue(own) if own is not None and own in here else resource_queue(resource)
             try:
@@ -162,12 +168,14 @@ class Bell:
                 jobs.unring(self._database, [unsent.id for unsent in rows[sent:]])
                 break
             sent += len(several)
+        self._met_unknown |= any(row.kind not in self._seconds_of for row in rows)
         return sent
 
     def _seconds_by_kind(self) -> Mapping[str, float]:
         now = self._clock()
-        if self._timed_at is None or now - self._timed_at >= _TIMED_SECONDS:
+        if self._met_unknown or self._timed_at is None or now - self._timed_at >= _TIMED_SECONDS:
             self._seconds_of, self._timed_at = timings.seconds_by_kind(self._database), now
+            self._met_unknown = False
         return self._seconds_of
 
 

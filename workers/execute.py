@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 
-from db import builds, code, inputs, jobs, plans, states, timings
+from db import code, inputs, jobs, plans, states
 from db.engine import Database
-from db.jobs import Claim, Ending, Note, gangs
+from db.jobs import Claim, Ending, Note
 from db.store import ArtifactStore
-from errors import ArtifactDamaged, BatonError, InvalidInput, LeaseLost, RanksLost, StateDamaged
-from settings.clock import steady
+from errors import ArtifactDamaged, InvalidInput, LeaseLost, RanksLost, StateDamaged
 from settings.home import Home
 from settings.queue import QueueSettings
 from tasks.context import Finished, Yielded
-from tasks.devices import visible
 from tasks.fixed_state import FixedState
 from tasks.kind import JobResult, Spec, threads_of
 from tasks.memory import Memory
@@ -30,6 +28,7 @@ from workers.environment import attempt_environment, release_device_memory
 from workers.gathering import CalledGang, Gatherings
 from workers.heartbeat import Member
 from workers.job_log import job_log
+from workers.taking import Taking
 
 logger = logging.getLogger("baton.worker")
 
@@ -60,31 +59,26 @@ class Executor:
         self._gatherings = Gatherings(database, store, settings, member, kind_of, self._memory)
         self._state = FixedState()
         self._told: set[tuple[int, str]] = set()
+        self._taking = Taking(
+            database, settings, member, kind_of, self._versions, self._make_room, self._gatherings.attend
+        )
         #: Whether the last attempt left something ready to be rung, whether it failed, and whether it ended in order.
         self.released = False
         self.failed = False
         self.went_well = False
 
     def run(self, job_id: int) -> str:
-        """Returns how it ended, in a few words for Flower. Only bugs raise."""
+        """Returns how it ended, in a few words for Flower. Only bugs raise.
+
+        The first of the member's `to_come` is claimed where this one succeeds: run that next, or call `leave`.
+        """
         self.released = self.failed = self.went_well = False
         if self._member.stop.reason is not None:
             return "worker is stopping"
-        must_end_at = None
-        if self._member.ends_at is not None:
-            must_end_at = self._latest_end(job_id, self._member.ends_at)
-            if must_end_at is None:
-                return "no time left before the deadline"
-        claim = jobs.claim(
-            self._database, job_id, self._member.id, self._settings.lease_seconds, time.time(), self._versions
-        )
-        if claim is None and gangs.is_called(self._database, job_id, self._member.id):
-            claim = self._come(job_id)
-            if claim is None:
-                waits = "set aside, until the other workers of the job have come and it has ended"
-                return self._gatherings.attend(job_id) or waits
-        if claim is None:
-            return "planned by another build" if builds.is_queued(self._database, job_id) else "already taken"
+        taken = self._taking.take(job_id)
+        if isinstance(taken, str):
+            return taken
+        claim, must_end_at = taken
         logger.debug("%s: attempt %d starts at step %d", claim.label, claim.lease_token, claim.step)
         try:
             with job_log(self._home, claim.job_id, claim.lease_token), ExitStack() as cleanup:
@@ -95,30 +89,14 @@ class Executor:
         logger.info("%s: attempt %d: %s", claim.label, claim.lease_token, outcome)
         return outcome
 
-    def _come(self, job_id: int) -> Claim | None:
-        """This worker's device is for a job of several. None where another of its workers is to hold it."""
+    def leave(self, job_ids: Sequence[int]) -> None:
+        """Jobs of a message that this worker does not begin are ready again."""
+        self._taking.leave(job_ids)
+
+    def _make_room(self) -> None:
+        """What jobs left in memory goes."""
         self._memory.clear()
         release_device_memory()
-        return gangs.come(
-            self._database,
-            job_id,
-            self._member.id,
-            visible(self._member.device),
-            self._settings.lease_seconds,
-            time.time(),
-            self._versions,
-        )
-
-    def _latest_end(self, job_id: int, deadline: float) -> float | None:
-        """None when the job could not progress in time: it stays queued for whoever has more."""
-        waiting = timings.waiting(self._database, job_id)
-        if waiting is None:
-            return None
-        try:
-            spec = self._kind_of(waiting.kind).spec_of(waiting.spec)
-        except BatonError:  # it fails as soon as it begins, and says why
-            spec = Spec()
-        return deadlines.latest_end(steady(), deadline, spec, waiting.timing, self._settings)
 
     def _attempt(self, claim: Claim, must_end_at: float | None, cleanup: ExitStack) -> str:
         kind = self._kind_of(claim.kind)
@@ -199,7 +177,7 @@ class Executor:
                 jobs.give_back(self._database, claim, ending, now)
                 self.released = True
             return f"{outcome} at step {context.step}"
-        with self._store.publication():
+        with self._store.publication() if ended.artifacts else nullcontext():
             ending = Ending(
                 states.SUCCEEDED,
                 claim.target_steps if ended.step is None else ended.step,
@@ -213,7 +191,7 @@ class Executor:
             )
             plan = ended.plan
             also = plans.planned_by(claim.job_id, plan, now) if isinstance(plan, plans.Plan) else None
-            released = jobs.succeed(self._database, claim, ending, time.time(), also)
+            released = self._taking.succeed(claim, ending, also)
             self.released = released > 0 or also is not None
         return states.SUCCEEDED
 

@@ -57,11 +57,7 @@ def job_log(home: Home, job_id: int, attempt: int) -> Iterator[None]:
 
     One attempt runs at a time in a process. What libraries in C write is in the worker's own log only.
     """
-    file = job_log_file(home, job_id)
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    handler = _File(file, maxBytes=_LIMIT_BYTES, backupCount=1, delay=True, encoding="utf-8")
-    handler.setFormatter(_Formatter(attempt))
-    handler.addFilter(lambda record: not record.name.startswith(_QUEUE_LOGGERS))
+    handler = _WhenSaid(home, job_id, attempt)
     root = logging.getLogger()
     with ExitStack() as stack:
         stack.callback(handler.close)
@@ -104,6 +100,36 @@ def _time(text: str) -> float | None:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()
     except ValueError:
         return None
+
+
+class _WhenSaid(logging.Handler):
+    """Opens the job's file with the first line that is said: most short jobs say nothing."""
+
+    def __init__(self, home: Home, job_id: int, attempt: int) -> None:
+        super().__init__()
+        self._of = home, job_id, attempt
+        self._file: _File | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name.startswith(_QUEUE_LOGGERS):
+            return
+        if self._file is None:
+            self._file = self._opened()
+        self._file.handle(record)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+    def _opened(self) -> _File:
+        home, job_id, attempt = self._of
+        file = job_log_file(home, job_id)
+        with suppress(OSError):  # the handler tells why nothing can be written there
+            file.parent.mkdir(mode=0o700, exist_ok=True)
+        handler = _File(file, maxBytes=_LIMIT_BYTES, backupCount=1, delay=True, encoding="utf-8")
+        handler.setFormatter(_Formatter(attempt))
+        return handler
 
 
 class _File(RotatingFileHandler):

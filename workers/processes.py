@@ -15,7 +15,7 @@ from types import FrameType
 from celery import Celery
 from celery.signals import worker_ready
 
-from db import jobs, ownership
+from db import ownership
 from db.engine import Database
 from db.identity import namespace
 from db.migrate import open_state
@@ -125,18 +125,26 @@ def worker_main(
     note_ownership(home, database, store.remote)  # before it makes anything
     executor = Executor(home, database, store, settings, member)
     idle = threading.Lock()
+    released = False  # by a job of the message that is at work: something waits to be rung
     alike = FailingAlike(name, home.logs / f"{name}.log", partial(tell_troubles, home, who=name))
 
     def run(job_ids: Sequence[int]) -> str:
-        member.to_come = list(job_ids)
-        return run_together(
-            member.to_come, run_one, lambda: member.stop.reason is not None, partial(jobs.unring, database)
-        )
-
-    def run_one(job_id: int) -> str:
+        nonlocal released
+        member.to_come, released = list(job_ids), False
         try:
             with idle:
-                outcome = executor.run(job_id)
+                return run_together(
+                    member.to_come, run_one, lambda: member.stop.reason is not None, executor.leave
+                )
+        finally:
+            # Once for all of them: within a tick the scheduler rings as well, and this worker is busy until here.
+            if released and member.stop.reason is None:
+                bell.ring_ready()
+
+    def run_one(job_id: int) -> str:
+        nonlocal released
+        try:
+            outcome = executor.run(job_id)
         except StateDamaged as error:
             member.give_up(error)
             raise AttemptFailed(str(error)) from None
@@ -147,8 +155,7 @@ def worker_main(
             alike.failed(outcome)
         elif executor.went_well:
             alike.went_well()
-        if executor.released and member.stop.reason is None:
-            bell.ring_ready()
+        released = released or executor.released
         if executor.failed:
             raise AttemptFailed(outcome)
         return outcome

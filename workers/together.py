@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
@@ -16,6 +17,9 @@ logger = logging.getLogger("baton.worker")
 TOGETHER_SECONDS = 0.25
 #: Jobs in a message, however short they are: a worker that dies leaves as many to be rung again.
 MOST_TOGETHER = 64
+#: Jobs of a kind that nobody has measured, for each worker at a time: those that take longer than a tick by as many
+#: keep it busy until more are rung.
+UNMEASURED = 8
 
 
 def together(rows: Sequence[Rung], seconds: Mapping[str, float], workers: int) -> list[Sequence[Rung]]:
@@ -31,6 +35,20 @@ def together(rows: Sequence[Rung], seconds: Mapping[str, float], workers: int) -
         size = 1 if own is not None else min(share, _most(seconds.get(kind)))
         cut += [several[first : first + size] for first in range(0, len(several), size)]
     return cut
+
+
+def begun_with(rows: Sequence[Rung], seconds: Mapping[str, float], workers: int) -> list[Rung]:
+    """`rows` but for most of a kind that none of late was of: when its first have ended, the others can come together.
+
+    seconds, workers: as for `together`.
+    """
+    left = Counter[str]()
+    found = []
+    for row in rows:
+        left[row.kind] += row.kind not in seconds
+        if left[row.kind] <= UNMEASURED * max(1, workers):
+            found.append(row)
+    return found
 
 
 def run_together(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from base64 import b64decode
-from functools import partial
 from typing import Any
 
 import torch
@@ -124,7 +123,8 @@ def go_on(home: Home, broker_url: str, seconds: float = 300.0) -> None:
         for queue in (resource_queue("cpu"), f"baton.worker.{member.id}"):
             while (message := broker.rpop(queue)) is not None:
                 job_ids = json.loads(b64decode(json.loads(message)["body"]))[0]
-                run_together(job_ids, run, lambda: False, partial(jobs.unring, database))
+                member.to_come = job_ids
+                run_together(job_ids, run, lambda: False, executor.leave)
     member.leave()
     database.close()
 

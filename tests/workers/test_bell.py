@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -402,20 +402,30 @@ def test_what_a_broker_did_not_take_of_several_goes_back_to_ready(
     assert list(states(database).values()).count(READY) == 4
 
 
-def test_how_long_a_kind_takes_is_asked_once_a_second(
-    database: Database, redis_url: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("known", "asked_by_then"),
+    [({"ingest": 1.0}, (1, 1, 2)), ({}, (1, 2, 3))],
+    ids=["known", "not known yet, so before each ring"],
+)
+def test_how_long_a_kind_takes_is_asked_once_a_second_once_it_is_known(
+    database: Database,
+    redis_url: str,
+    client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    known: dict[str, float],
+    asked_by_then: Sequence[int],
 ) -> None:
     asked: list[Database] = []
 
     def note(database: Database) -> dict[str, float]:
         asked.append(database)
-        return {}
+        return known
 
     monkeypatch.setattr("workers.bell.timings.seconds_by_kind", note)
     clock = Clock()
     bell = Bell(database, make_app(redis_url), client, QueueSettings(ring_window=2), clock)
     submit(database, *(planned(f"job {number}") for number in range(8)))
-    for seconds, times in ((0.0, 1), (0.5, 1), (0.6, 2)):
+    for seconds, times in zip((0.0, 0.5, 0.6), asked_by_then, strict=True):
         clock.now += seconds
         bell.ring_ready()
         assert len(asked) == times

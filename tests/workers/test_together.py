@@ -17,7 +17,14 @@ from settings.home import Home
 from tests.processes import CLI_WITH_BODIES, QUICK, running
 from tests.support import NOW, attempts, await_value, planned, row, states, submit
 from workers.app import AttemptFailed, make_app, resource_queue, ring_bell
-from workers.together import MOST_TOGETHER, TOGETHER_SECONDS, run_together, together
+from workers.together import (
+    MOST_TOGETHER,
+    TOGETHER_SECONDS,
+    UNMEASURED,
+    begun_with,
+    run_together,
+    together,
+)
 
 
 def rung(count: int, kind: str = "ingest", own: int | None = None, first: int = 1) -> list[Rung]:
@@ -57,6 +64,25 @@ def test_what_comes_together(
     cut = together(rows, seconds, workers)
     assert [entry for several in cut for entry in several] == rows
     assert sizes(cut) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "workers", "expected"),
+    [
+        (rung(3 * UNMEASURED), {}, 1, UNMEASURED),
+        (rung(3 * UNMEASURED), {}, 2, 2 * UNMEASURED),
+        (rung(3 * UNMEASURED), {}, 0, UNMEASURED),
+        (rung(3 * UNMEASURED), {"ingest": 100.0}, 1, 3 * UNMEASURED),
+        (rung(3 * UNMEASURED) + rung(3 * UNMEASURED, "gaze"), {"ingest": 0.1}, 1, 4 * UNMEASURED),
+        (rung(2), {}, 1, 2),
+    ],
+    ids=["a first few", "for each worker", "no worker yet", "all of what is known", "by kind", "few anyway"],
+)
+def test_of_a_kind_that_nobody_measured_a_few_begin(
+    rows: list[Rung], seconds: dict[str, float], workers: int, expected: int
+) -> None:
+    begun = begun_with(rows, seconds, workers)
+    assert len(begun) == expected and [row for row in rows if row in begun] == begun
 
 
 class Batch:
