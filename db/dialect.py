@@ -20,7 +20,7 @@ def insert_plain(
     """Many rows of numbers and texts, which drivers take as they are: by SQLAlchemy's way they cost twice as much."""
     if not rows:
         return
-    compiled = statement.compile(tx.engine, column_keys=list(columns))
+    compiled = statement.inline().compile(tx.engine, column_keys=list(columns))
     assert isinstance(compiled, SQLCompiler)
     if compiled.positiontup is None:
         tx.exec_driver_sql(str(compiled), [dict(zip(columns, row, strict=True)) for row in rows])

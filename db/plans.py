@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,8 +31,8 @@ from settings.code_source import Source
 from settings.json_values import JsonObject
 from settings.uncollected import uncollected
 
-#: Columns of a job that a plan tells.
-_OWN = ("key", "kind", "version", "label", "spec", "resource", "priority", "target_steps", "fair", "devices")
+#: Columns of a job that a plan tells, in the order of the table.
+_OWN = ("key", "kind", "version", "label", "spec", "resource", "devices", "priority", "fair", "target_steps")
 
 #: Ids of ablation, job, and run or None.
 Link = tuple[int, int, int | None]
@@ -148,19 +149,20 @@ def submit_in(
     ablation_id, new = _ablation(tx, plan, command, now, grows)
     before = tx.execute(select(func.coalesce(func.max(job.c.id), 0))).scalar_one()
     new_jobs = insert_new(tx, now, besides=_OWN)
-    for some_jobs in in_parts(plan.jobs):
-        tx.execute(new_jobs, [{name: getattr(planned, name) for name in _OWN} for planned in some_jobs])
-    ids: dict[str, int] = {}
-    for keys in in_parts([planned.key for planned in plan.jobs]):
-        ids.update(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(keys))).all())
+    insert_plain(tx, new_jobs, _OWN, [_row_of(planned) for planned in plan.jobs])
     for planned in plan.jobs:
         if planned.nodes > 1:  # few are, and every column of an insert costs each job
             several = {"nodes": planned.nodes, "elastic": planned.elastic}
             new_one = job.c.key == planned.key, job.c.id > before
             tx.execute(update(job).where(*new_one).values(**several))
     # Ids grow (`db.ids`), and nobody else writes meanwhile.
-    shared_ids = [job_id for job_id in ids.values() if job_id <= before]
-    added = len(ids) - len(shared_ids)
+    ids: dict[str, int] = dict(tx.execute(select(job.c.key, job.c.id).where(job.c.id > before)).all())
+    added = len(ids)
+    shared_ids: list[int] = []
+    for keys in in_parts([planned.key for planned in plan.jobs if planned.key not in ids]):
+        found = dict(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(keys))).all())
+        shared_ids += found.values()
+        ids |= found
 
     edges = [(ids[planned.key], ids[need.key], need.role) for planned in plan.jobs for need in planned.needs]
     insert_plain(
@@ -193,6 +195,14 @@ def submit_in(
     elif grows is not None and grows.key != plan.key:
         events.record(tx, now, "ablation_grew", f"{plan.name}: {what}; {shared}", ablation_id=ablation_id)
     return Submitted(ablation_id, added, len(plan.jobs) - added)
+
+
+def _row_of(planned: PlannedJob) -> tuple[int | str | None, ...]:
+    """Its `_OWN`, as drivers take them."""
+    return (
+        planned.key, planned.kind, planned.version, planned.label, json.dumps(planned.spec), planned.resource,
+        planned.devices, planned.priority, planned.fair, planned.target_steps,
+    )  # fmt: skip
 
 
 def in_place_of(there: AblationRow, plan: Plan, now: float, what: str) -> Callable[[Connection], None]:

@@ -44,6 +44,55 @@ def key_json(value: object) -> Json:
     return _plain(value, keys=True)
 
 
+def both_json(value: object, seen: dict[type, tuple[object, tuple[Json, Json]]]) -> tuple[Json, Json]:
+    """`to_json` and `key_json` of it in one go: what has nothing aside in it is one object in both.
+
+    seen: empty at first, and kept by whoever asks for many: the dataclass of each type that was met last within
+    another, as what many hold is mostly one object.
+    """
+    kind: Any = type(value)
+    entries = _entries_aside(kind)
+    if entries is None:
+        return _both_of_many(value, seen)
+    plain: dict[str, Json] = {}
+    keyed: dict[str, Json] | None = None  # as `plain`
+    for name, default, is_aside in entries:
+        held = getattr(value, name)
+        if held == default:
+            continue
+        one = other = held
+        if type(held) not in _ATOMS:
+            known = seen.get(type(held))
+            if known is None or known[0] is not held:
+                known = held, both_json(held, seen)
+                if dataclasses.is_dataclass(held):
+                    seen[type(held)] = known
+            one, other = known[1]
+        if keyed is None and (is_aside or one is not other):
+            keyed = dict(plain)
+        plain[name] = one
+        if keyed is not None and not is_aside:
+            keyed[name] = other
+    return plain, plain if keyed is None else keyed
+
+
+def _both_of_many(value: object, seen: dict[type, tuple[object, tuple[Json, Json]]]) -> tuple[Json, Json]:
+    if isinstance(value, (list, tuple)):
+        if all(type(held) in _ATOMS for held in value):
+            plain = list(value)
+            return plain, plain
+        pairs = [both_json(held, seen) for held in value]
+        ones = [one for one, _ in pairs]
+        return ones, ones if all(one is other for one, other in pairs) else [other for _, other in pairs]
+    if isinstance(value, Mapping):
+        of_names = {str(name): both_json(held, seen) for name, held in value.items()}
+        return {name: one for name, (one, _) in of_names.items()}, {
+            name: other for name, (_, other) in of_names.items()
+        }
+    plain_value = _plain(value, keys=False)
+    return plain_value, plain_value
+
+
 def from_json(shape: type[T], value: object, what: str) -> T:
     """A dataclass of JSON, whose other entries are left out. Raises InvalidInput naming `what` and the entry."""
     try:
@@ -128,6 +177,15 @@ def _entries(kind: type, keys: bool) -> tuple[tuple[str, object], ...] | None:
     return tuple(
         (field.name, _default(field)) for field in dataclasses.fields(kind) if field.name not in left_out
     )
+
+
+@cache
+def _entries_aside(kind: type) -> tuple[tuple[str, object, bool], ...] | None:
+    """As `_entries` of all, and whether each is aside."""
+    entries = _entries(kind, False)
+    if entries is None:
+        return None
+    return tuple((name, default, name in _asides(kind)) for name, default in entries)
 
 
 def _default(field: dataclasses.Field[Any]) -> object:

@@ -15,7 +15,7 @@ from errors import ConfigError, InvalidInput
 from settings.arithmetic import THREADS
 from settings.json_values import Json, JsonObject
 from settings.shown import shown
-from settings.typed_json import from_json, to_json
+from settings.typed_json import both_json, from_json, to_json
 from settings.uncollected import uncollected
 
 if TYPE_CHECKING:
@@ -59,7 +59,14 @@ class _Stored:
 
     def row(self) -> dict[str, Json]:
         """As rows hold it."""
-        plain = to_json(self)
+        return self._of_format(to_json(self))
+
+    def row_and_key(self, seen: dict[type, tuple[object, tuple[Json, Json]]]) -> tuple[dict[str, Json], Json]:
+        """`row`, and what of it keys are made of. seen: as for `settings.typed_json.both_json`."""
+        plain, keyed = both_json(self, seen)
+        return self._of_format(plain), keyed
+
+    def _of_format(self, plain: Json) -> dict[str, Json]:
         assert isinstance(plain, dict)
         return {**plain, FORMAT: len(self.upgrades)} if self.upgrades else plain
 

@@ -110,10 +110,7 @@ def generated(data: Data, split: SplitName) -> Corpus:
                     Demonstration(number=len(entries), scene=scene, task=task, seed=seed, starts=data.starts)
                 )
     phrases = {p for task in tasks for p in (*training_instructions(task), evaluation_instruction(task))}
-    identity = [
-        " ".join(str(getattr(e, name)) for name in ("scene", "task", "seed", "number", "starts"))
-        for e in entries
-    ]
+    identity = [f"{e.scene} {e.task} {e.seed} {e.number} {e.starts}" for e in entries]
     return Corpus(
         split,
         "playtable",

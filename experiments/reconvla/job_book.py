@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from db.plans import Dependency, PlannedJob, RunRef
+from settings.json_values import Json
 from settings.typed_json import key_json
 from tasks.kind import Kind, R, S
 
@@ -28,6 +29,7 @@ class JobBook:
         self._jobs: dict[str, PlannedJob] = {}
         self._runs: dict[str, list[RunRef]] = {}
         self._labels = Counter[str]()
+        self._seen: dict[type, tuple[object, tuple[Json, Json]]] = {}
 
     def add(
         self,
@@ -41,11 +43,13 @@ class JobBook:
     ) -> str:
         """The key of the job, which is there already where equal work is. label: people call it so; where another job
         is called so too (a row named `random`), with a number behind it."""
+        row, keyed = spec.row_and_key(self._seen)
+        counted = spec.keyed()
         key = digest(
             {
                 "kind": kind.name,
                 "version": kind.version,
-                "spec": key_json(spec.keyed()),
+                "spec": keyed if counted is spec else key_json(counted),
                 "needs": sorted([need.key, need.role] for need in needs),
             }
         )
@@ -56,7 +60,7 @@ class JobBook:
             label = label if self._labels[label] == 1 else f"{label} ({self._labels[label]})"
             priority = kind.priority if self._fair or kind.finish_first is None else kind.finish_first
             self._jobs[key] = PlannedJob(
-                key, kind.name, label, spec.row(), resource or kind.resource, priority, target_steps, tuple(needs),
+                key, kind.name, label, row, resource or kind.resource, priority, target_steps, tuple(needs),
                 fair=self._fair, version=kind.planned_version, devices=spec.processes, nodes=spec.machines,
                 elastic=spec.elastic,
             )  # fmt: skip

@@ -10,7 +10,19 @@ import pytest
 
 from errors import InvalidInput
 from settings.bounds import Number, Share
-from settings.typed_json import Aside, Flag, Items, Real, Whole, from_json, key_json, to_json, wrong_entry
+from settings.json_values import Json
+from settings.typed_json import (
+    Aside,
+    Flag,
+    Items,
+    Real,
+    Whole,
+    both_json,
+    from_json,
+    key_json,
+    to_json,
+    wrong_entry,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,3 +106,31 @@ def test_what_is_missing_is_no_wrong_entry() -> None:
 def test_what_json_does_not_hold_is_a_mistake_of_whoever_writes_it() -> None:
     with pytest.raises(TypeError, match="set is nothing that JSON holds"):
         to_json({"a": {1}})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    inner: Inner | None
+    plain: Items[Whole] = ()
+    many: Items[Inner] = ()
+    seconds: Aside[Real | None] = None
+
+
+INNER, ALIKE = Inner(place="/here", share=0.5), Inner(place="/here", share=0.5, names=("x",))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        read(),
+        read(seconds=1.5, on=True),
+        Holder(inner=INNER),
+        Holder(inner=None, plain=(1, 2)),
+        Holder(inner=ALIKE, seconds=1.0, many=(INNER, ALIKE)),
+        Holder(inner=INNER, many=(INNER, INNER)),
+    ],
+)
+def test_both_at_once_are_what_each_is_alone(value: object) -> None:
+    seen: dict[type, tuple[object, tuple[Json, Json]]] = {}
+    for asked in (value, Holder(inner=ALIKE), value):
+        assert both_json(asked, seen) == (to_json(asked), key_json(asked))
