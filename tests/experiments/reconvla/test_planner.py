@@ -30,7 +30,7 @@ def test_checkpoints_know_what_drew_their_frames_and_keys_do_not(
     both = plan(arms=("recon", "recon_pretrain"))
     assert {job.spec["drawn_by"] for job in both.jobs if job.kind in ("train", "pretrain")} == {"tiny"}
     told = Recording("egl", "drawn anew")
-    monkeypatch.setattr("experiments.reconvla.planner.frames_recording", lambda config, *of: told)
+    monkeypatch.setattr("experiments.reconvla.run_jobs.frames_recording", lambda config, *of: told)
     other = plan(arms=("recon", "recon_pretrain"))
     assert keys(other, "train", "pretrain") == keys(both, "train", "pretrain")
     trained = [job.spec for job in other.jobs if job.kind in ("train", "pretrain")]
