@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 class _ReconVLA:
     config_class = AblationConfig
     #: Kinds of job whose parameters decide how an ablation that grows is planned.
-    kept_kinds = ("evaluate",)
+    kept_kinds = ("evaluate", "train", "pretrain")
     judging_kinds = ("evaluate",)
     metric = TASKS_IN_A_ROW
 
     def plan(self, config: AblationConfig, kept: Iterable[tuple[str | None, JsonObject]] = ()) -> Plan:
         from experiments.reconvla.adaptive import prepared
-        from experiments.reconvla.growth import kept_lists
+        from experiments.reconvla.growth import in_few_operations, kept_lists
         from experiments.reconvla.planner import Planner
 
         config, kept = prepared(config), list(kept)
         there = {row for row, _ in kept if row is not None}
-        return Planner(config, kept_lists(config, kept), there).plan()
+        return Planner(config, kept_lists(config, kept), there, in_few_operations(kept)).plan()
 
     def load(self, written: Written) -> AblationConfig:
         from experiments.reconvla.named_config import load_config

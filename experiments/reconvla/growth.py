@@ -107,6 +107,17 @@ def kept_lists(config: AblationConfig, kept: Iterable[tuple[str | None, JsonObje
     return KeptLists(by_row, next(alike, None), config.data.tasks)
 
 
+def in_few_operations(kept: Iterable[tuple[str | None, JsonObject]]) -> bool:
+    """Whether small models of an ablation are trained in few operations. Not where its trainings were planned before
+    there were such: all of a table are computed alike, and none that has ended is done again.
+
+    kept: (arm, parameters) of its training jobs, and of others.
+    """
+    stages = [values["training"] for _, values in kept if "training" in values]
+    ways = {stage.get("operations") for stage in stages if isinstance(stage, Mapping)}
+    return not ways or "few" in ways
+
+
 def _kept_list(shards: Sequence[ClosedLoopSpec], config: AblationConfig) -> ListOfSequences:
     """Of the shards of one row, which is judged by `config` from now on."""
     first = shards[0]

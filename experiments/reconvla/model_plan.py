@@ -132,9 +132,9 @@ def planned_config(
     return with_folders(config, folders or {}, override).to_dict()
 
 
-def planned_stage(settings: Training, place: str, config: JsonObject) -> TrainingSpec:
+def planned_stage(settings: Training, place: str, config: JsonObject, in_few: bool = True) -> TrainingSpec:
     """A training stage of the model of `planned_config` as a job is told of it. Held-out frames of early stopping are
-    those of open loop.
+    those of open loop. in_few: whether a small model may be trained in few operations.
 
     Raises ConfigError for what is trained on one device and is to have several, and for a value that no job takes.
     """
@@ -151,7 +151,12 @@ def planned_stage(settings: Training, place: str, config: JsonObject) -> Trainin
         values["early_stopping"] |= {"same_frames": True, "by_demonstration": True, "lasting_noise": True}
     if settings.devices > 1:
         values["over"] = "ranks"
-    elif settings.precision == "fp32" and settings.lora is None and not settings.gradient_checkpointing:
+    elif (
+        in_few
+        and settings.precision == "fp32"
+        and settings.lora is None
+        and not settings.gradient_checkpointing
+    ):
         # Not so in jobs that were planned before.
         values["operations"] = "few" if is_short_to_train(ReconVLAConfig.from_dict(config)) else None
     try:

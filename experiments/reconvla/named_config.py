@@ -140,10 +140,11 @@ def load_config(
             loc = ("seeds", *loc[2:])
         if first["type"] == OF_ALL:
             entry = first["ctx"]["entry"]
-            told = first["msg"].removeprefix(f"{entry} ")
+            told = first["msg"]
             place = _place_of([entry], written)
-            own = place in (f"--set {entry}", f"--{entry}")
-            raise ConfigError(f"{place}: {'it' if own else entry} {told}") from None
+            if place in (f"--set {entry}", f"--{entry}"):  # named there
+                told = told.removeprefix(f"{entry}: ").replace(f"{entry} ", "it ", 1)
+            raise ConfigError(f"{place}: {told}") from None
         place = _place_of([str(part) for part in loc], written)
         where = cut(".".join(cut(str(part)) for part in loc), _LONGEST_PART)
         if first["type"] == "extra_forbidden":

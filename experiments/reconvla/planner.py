@@ -46,13 +46,17 @@ class Planner:
     """Plans each arm with its own settings; work that arms share is the same jobs, as their keys are equal."""
 
     def __init__(
-        self, config: AblationConfig, sequences_in: KeptLists | None = None, there: Collection[str] = ()
+        self,
+        config: AblationConfig,
+        sequences_in: KeptLists | None = None,
+        there: Collection[str] = (),
+        in_few: bool = True,
     ) -> None:
         """sequences_in: the lists and cuts of an ablation that grows; None: those of a new one. there: rows that it has
-        already, which are planned as they are."""
+        already, which are planned as they are. in_few: as `experiments.reconvla.growth.in_few_operations`."""
         self._config = config
         self._there = there
-        self._runs = RunJobs(config, sequences_in or KeptLists())
+        self._runs = RunJobs(config, sequences_in or KeptLists(), in_few)
 
     @uncollected()
     def plan(self) -> Plan:

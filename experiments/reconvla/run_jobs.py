@@ -45,8 +45,9 @@ class RunJobs:
     folders: of each choice of backbones, which whoever plans fills in before a model is asked for.
     """
 
-    def __init__(self, config: AblationConfig, sequences_in: KeptLists) -> None:
+    def __init__(self, config: AblationConfig, sequences_in: KeptLists, in_few: bool) -> None:
         self._config = config
+        self._in_few = in_few
         self._sequences_in = sequences_in
         self.book = JobBook(config.scheduling)
         self.folders: dict[Backbones, dict[str, Folder]] = {}
@@ -100,7 +101,7 @@ class RunJobs:
         place = "pretraining" if kind is PRETRAIN else "training"
         spec = TrainSpec(
             model=model,
-            training=planned_stage(settings, place, model.config),
+            training=planned_stage(settings, place, model.config, self._in_few),
             seed=ref.seed,
             slice_seconds=settings.slice_seconds,
             drawn_by=frames.renderer,

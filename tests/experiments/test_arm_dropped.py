@@ -78,7 +78,7 @@ def test_nothing_is_dropped_where_the_other_arms_would_be_done_again(
     row = row_of(database, plan(*ARMS))
     before = queries.jobs_of(database, row.id)
     monkeypatch.setitem(KINDS, "train", replace(KINDS["train"], version=KINDS["train"].version + 1))
-    monkeypatch.setattr("experiments.reconvla.planner.TRAIN", KINDS["train"])
+    monkeypatch.setattr("experiments.reconvla.run_jobs.TRAIN", KINDS["train"])
     with pytest.raises(
         ConfigError, match=r"'recon' is not dropped: \d+ jobs of its other arms would be done"
     ):

@@ -42,6 +42,8 @@ def old_home(database: Database, home: Home) -> Iterator[Home]:
         needs = tuple(replace(need, key=of[need.key]) for need in job.needs)
         later = ("frames", "contents", "order")
         spec = {name: value for name, value in job.spec.items() if name not in later}
+        if "training" in spec:
+            spec["training"] = {**spec["training"], "operations": None}
         if "drawn" in spec:
             spec["drawn"] = now.config["evaluation"]["sequences"]
         return replace(job, key=of[job.key], needs=needs, spec=spec)

@@ -20,8 +20,7 @@ from db.migrate import open_state
 from db.states import SUCCEEDED
 from errors import OtherBuild
 from experiments.reconvla.config import AblationConfig
-from experiments.reconvla.growth import kept_lists
-from experiments.reconvla.planner import Planner
+from experiments.registry import experiment_of
 from settings.home import Home
 from tasks.registry import KINDS
 from tests.processes import QUICK, running
@@ -70,8 +69,9 @@ def test_the_archive_is_small() -> None:
 def test_its_jobs_have_the_keys_that_this_build_plans(opened: tuple[Home, Database]) -> None:
     _, database = opened
     (row,) = queries.ablation_rows(database)
+    experiment = experiment_of(row.config)
     config = AblationConfig.model_validate(row.config)
-    plan = Planner(config, kept_lists(config, queries.specs_of(database, row.id, ("evaluate",)))).plan()
+    plan = experiment.plan(config, queries.specs_of(database, row.id, experiment.kept_kinds))
     assert plan.key == row.key
     assert {job.key for job in plan.jobs} == {job.key for job in queries.jobs_of(database, row.id)}
 

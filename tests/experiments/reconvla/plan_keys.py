@@ -160,7 +160,8 @@ def _write_folders(folder: Path) -> None:
         (folder / name / "tokenizer_config.json").write_text("{}")
     vision = {"model_type": "siglip_vision_model", "layer_norm_eps": 1e-5}
     (folder / "says_vision" / "config.json").write_text(json.dumps(vision))
-    language = {"model_type": "qwen2", "rope_theta": 5000.0, "rms_norm_eps": 1e-5}
+    shape = {"hidden_size": 896, "num_hidden_layers": 24, "intermediate_size": 4864}
+    language = {"model_type": "qwen2", "rope_theta": 5000.0, "rms_norm_eps": 1e-5, **shape}
     (folder / "says_language" / "config.json").write_text(json.dumps(language))
     try:
         from tests.simulators.clone_stand_in import make_clone

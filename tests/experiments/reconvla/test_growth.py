@@ -8,7 +8,8 @@ from db.plans import Plan
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.evaluation_plan import ListOfSequences
-from experiments.reconvla.growth import grown, kept_lists, told
+from experiments.reconvla.experiment import RECONVLA
+from experiments.reconvla.growth import grown, in_few_operations, kept_lists, told
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from settings.json_values import JsonObject
@@ -126,6 +127,21 @@ def test_seeds_and_arms_add_jobs_and_change_none() -> None:
     few = {job.key for job in Planner(config()).plan().jobs if job.kind != "report"}
     for more in ("seeds=[0,1]", "arms=[recon, baseline, recon_pretrain, cot_grounding]"):
         assert few <= {job.key for job in Planner(config(more)).plan().jobs}
+
+
+def test_trainings_of_a_table_are_computed_alike() -> None:
+    """One whose trainings were planned before there were few operations grows in their way; the others in this one."""
+    trainings = [("recon", dict(job.spec)) for job in of_kind(Planner(config()).plan(), "train")]
+    assert in_few_operations([]) and in_few_operations(trainings)
+    for _, spec in trainings:
+        spec["training"] = {name: value for name, value in spec["training"].items() if name != "operations"}
+    assert not in_few_operations(trainings)
+    more = config("seeds=[0,1]")
+    before, plan = RECONVLA.plan(config(), trainings), RECONVLA.plan(more, trainings)
+    specs = [job.spec for job in of_kind(plan, "train")]
+    assert len(specs) == 2 and {spec["training"].get("operations") for spec in specs} == {None}
+    assert {job.key for job in before.jobs if job.kind != "report"} <= {job.key for job in plan.jobs}
+    assert RECONVLA.plan(config()).key == Planner(config()).plan().key != before.key
 
 
 def test_a_list_of_an_earlier_version_stays_and_does_not_get_longer() -> None:
