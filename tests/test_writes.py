@@ -50,6 +50,7 @@ DIRECT = {
     "reports/figures.py::png_bytes": MEMORY,
     "reports/svg.py::svg": MEMORY,
     "settings/ending.py::_give_up_output": "/dev/null",
+    "simulators/playtable/bullet.py::_unheard": "/dev/null",
     "settings/files.py::_made_and_locked": "the one way itself",
     "settings/files.py::whole": "the one way itself",
     "settings/files.py::written_at": "the one way itself",
