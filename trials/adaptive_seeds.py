@@ -131,7 +131,7 @@ def _until_ended(process: subprocess.Popen[bytes], chance: random.Random | None)
             process.wait()
             return
         with suppress(subprocess.TimeoutExpired):
-            process.wait(chance.uniform(0.5, 12))
+            process.wait(chance.uniform(0.3, 4))
             return
         yield
 
