@@ -64,5 +64,5 @@ def test_autoencoder_noise_moves_the_latents() -> None:
 
 def test_without_diffusers_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(EnvironmentLacks, match="needs the package diffusers: .* install 'diffusers>="):
+    with pytest.raises(EnvironmentLacks, match=r"needs the package diffusers: .* install 'diffusers>="):
         build_latent_encoder(KL, image_size=64)
