@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import statistics
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 _SHARED = ROOT.parent / "shared"
@@ -51,6 +52,35 @@ def said_in(tree: Path, code: str, *words: str) -> str:
     if not lines:
         raise RuntimeError(f"{tree}: {(done.stdout + done.stderr)[-2000:]}")
     return lines[-1]
+
+
+class AnsweringBuild:
+    """A process of the build in `tree` that runs `code` with these words, until the end of the `with` block: it reads
+    lines and prints a line of figures for each."""
+
+    def __init__(self, tree: Path, code: str, *words: str, **environment: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code, *words],
+            cwd=tree, env={**os.environ, "PYTHONPATH": str(tree), **environment}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __enter__(self) -> AnsweringBuild:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def asked(self, *words: object) -> dict[str, Any]:
+        """Raises RuntimeError where the process ends."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(*words, file=self._process.stdin, flush=True)
+        for line in self._process.stdout:
+            if line.startswith("figure "):
+                figures: dict[str, Any] = json.loads(line.removeprefix("figure "))
+                return figures
+        raise RuntimeError("a build ended before it had measured")
 
 
 def pairs_of(

@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -24,9 +21,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.builds import ROOT, older_tree, pairs_of, ratio_of
+from benchmarks.builds import ROOT, AnsweringBuild, older_tree, pairs_of, ratio_of
 from benchmarks.machine import describe
-from benchmarks.trained_toy import Toy, trained_toy
+from benchmarks.trained_toy import trained_toy
 
 _RESULT = Path(__file__).parent / "results" / "decode_builds.json"
 
@@ -59,34 +56,6 @@ for line in sys.stdin:
 """
 
 
-class _Build:
-    """A process of the build in `tree`, until the end of the `with` block."""
-
-    def __init__(self, tree: Path, toy: Toy) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _MEASURE, str(toy.model), str(toy.questions)],
-            cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-
-    def __enter__(self) -> _Build:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def measured(self, rows: int, batches: int) -> dict[str, Any]:
-        """Raises RuntimeError where the process ends."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        print(rows, max(batches, 1), file=self._process.stdin, flush=True)
-        for line in self._process.stdout:
-            if line.startswith("figure "):
-                figures: dict[str, Any] = json.loads(line.removeprefix("figure "))
-                return figures
-        raise RuntimeError("a build ended before it had measured")
-
-
 def main() -> None:
     """Print the ratios, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -105,7 +74,10 @@ def main() -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="baton-bench-"))
         old = stack.enter_context(older_tree(options.old))
         toy = trained_toy(options.toy or Path(folder), options.preset, options.demonstrations, options.steps)
-        builds = {tree: stack.enter_context(_Build(tree, toy)) for tree in (old, ROOT)}
+        builds = {
+            tree: stack.enter_context(AnsweringBuild(tree, _MEASURE, str(toy.model), str(toy.questions)))
+            for tree in (old, ROOT)
+        }
         for rows in (1, 8):
             measure = partial(_measured, builds, rows, options.chunks // rows)
             pairs = list(pairs_of(measure, old, options.pairs))
@@ -126,8 +98,8 @@ def main() -> None:
     options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def _measured(builds: Mapping[Path, _Build], rows: int, batches: int, tree: Path) -> dict[str, Any]:
-    return builds[tree].measured(rows, batches)
+def _measured(builds: Mapping[Path, AnsweringBuild], rows: int, batches: int, tree: Path) -> dict[str, Any]:
+    return builds[tree].asked(rows, max(batches, 1))
 
 
 if __name__ == "__main__":

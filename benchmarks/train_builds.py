@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.builds import ROOT, older_tree, pairs_of, ratio_of
+from benchmarks.builds import ROOT, AnsweringBuild, older_tree, pairs_of, ratio_of
 from benchmarks.machine import describe
 
 _RESULT = Path(__file__).parent / "results" / "train_builds.json"
@@ -61,34 +58,6 @@ own.main()
 _COSTS = ("ms", "cpu_ms", "memory_mib")
 
 
-class _Build:
-    """A process of the build in `tree`, until the end of the `with` block."""
-
-    def __init__(self, tree: Path, preset: str, arm: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _MEASURE, preset, arm],
-            cwd=tree, env={**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-
-    def __enter__(self) -> _Build:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def measured(self, what: str, steps: int) -> dict[str, float]:
-        """what: `job` or `plain`. Raises RuntimeError where the process ends."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        print(what, steps, file=self._process.stdin, flush=True)
-        for line in self._process.stdout:
-            if line.startswith("figure "):
-                figures: dict[str, float] = json.loads(line.removeprefix("figure "))
-                return figures
-        raise RuntimeError("a build ended before it had measured")
-
-
 def main() -> None:
     """Print the ratios, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -102,10 +71,12 @@ def main() -> None:
     with ExitStack() as stack:
         old = stack.enter_context(older_tree(options.old))
         # One after the other: both compose their pictures before they answer for the first time.
-        builds: dict[Path, _Build] = {}
+        builds: dict[Path, AnsweringBuild] = {}
         for tree in (old, ROOT):
-            builds[tree] = stack.enter_context(_Build(tree, options.preset, options.arm))
-            builds[tree].measured("job", 1)
+            builds[tree] = stack.enter_context(
+                AnsweringBuild(tree, _MEASURE, options.preset, options.arm, OMP_NUM_THREADS="1")
+            )
+            builds[tree].asked("job", 1)
         pairs = list(pairs_of(partial(_measured, builds, options.steps), old, options.pairs))
     found: dict[str, Any] = {}
     for against in ("plain", "job"):
@@ -125,8 +96,8 @@ def main() -> None:
     options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def _measured(builds: Mapping[Path, _Build], steps: int, tree: Path) -> dict[str, dict[str, float]]:
-    return {what: builds[tree].measured(what, steps) for what in ("job", "plain")}
+def _measured(builds: Mapping[Path, AnsweringBuild], steps: int, tree: Path) -> dict[str, dict[str, float]]:
+    return {what: builds[tree].asked(what, steps) for what in ("job", "plain")}
 
 
 if __name__ == "__main__":

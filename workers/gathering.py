@@ -226,14 +226,14 @@ class Gatherings:
 
     def _take_part(self, job_id: int, summons: Summons, number: int, cleanup: ExitStack) -> str:
         told = gathering.job_of(self._database, job_id)
-        kind = self._kind_of(told.kind)
-        spec: Spec = kind.spec_of(told.spec)
-        context = PartContext(
-            self._database, self._store, self._member, self._settings, job_id, summons, spec, number,
-            self._memory, cleanup,
-        )  # fmt: skip
-        logger.info("%s: attempt %d: ranks of this machine begin", told.label, summons.lease_token)
         try:
+            kind = self._kind_of(told.kind)
+            spec: Spec = kind.spec_of(told.spec)
+            context = PartContext(
+                self._database, self._store, self._member, self._settings, job_id, summons, spec, number,
+                self._memory, cleanup,
+            )  # fmt: skip
+            logger.info("%s: attempt %d: ranks of this machine begin", told.label, summons.lease_token)
             kind.load_elsewhere()(context)
         except Exception:
             logger.exception(
