@@ -11,7 +11,8 @@ from settings.parent import PARENT_VARIABLE, left_by
 
 def test_what_a_process_started_is_found_when_that_is_gone() -> None:
     """Also where it is stopped; what others started is not."""
-    command = f"{PARENT_VARIABLE}=$$ sleep 60 >/dev/null & echo $!"
+    # It tells its number itself: only then its environment is surely its own.
+    command = f"{PARENT_VARIABLE}=$$ sh -c 'echo $$; exec sleep 60 >/dev/null' &"
     gone = subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, text=True)
     assert gone.stdout is not None
     child = int(gone.stdout.readline())
