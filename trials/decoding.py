@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--demonstrations", type=int, default=2, help="of each task")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--toy", type=Path, help="a folder that keeps it, and is read where it has one")
-    parser.add_argument("--chunks", type=int, default=10_000, help="in float32; a tenth of them in bf16")
+    parser.add_argument("--chunks", type=int, default=10_000, help="of each precision")
     parser.add_argument("--json", type=Path, default=RESULTS / "decoding.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -49,7 +49,7 @@ def main() -> int:
         toy = trained_toy(options.toy or Path(folder), options.preset, options.demonstrations, options.steps)
         model, questions = ReconVLA.from_pretrained(toy.model).eval(), dict(np.load(toy.questions))
     found = {"float32": _compared(model, questions, options.chunks)}
-    found["bf16"] = _compared(model.bfloat16(), questions, max(options.chunks // 10, 1))
+    found["bf16"] = _compared(model.bfloat16(), questions, options.chunks)
     for name, figures in found.items():
         print(f"{name}: {figures}")
     about = {"preset": options.preset, "steps": options.steps, "demonstrations": options.demonstrations}
