@@ -17,7 +17,8 @@ SCRIPT = REPOSITORY / "scripts" / "slurm" / "baton.sbatch"
 
 #: name -> shell; `$T` is the test's folder. SLURM ends a script that it puts back.
 COMMANDS = {
-    "srun": 'while [ "${1#-}" != "$1" ]; do shift; done; exec "$@"',
+    "srun": 'echo "$@" > $T/srun; while [ "${1#-}" != "$1" ]; do shift; done; exec "$@"',
+    "ip": "cat $T/address",
     "sleep": "if [ -e $T/early ]; then rm $T/early; kill -USR1 $PPID; fi; exec /bin/sleep 0.02",
     "squeue": 'case "$*" in *"-j 11 "*) cat $T/state;; esac',
     "scontrol": """
@@ -29,8 +30,10 @@ COMMANDS = {
         esac""",
     # As `python cli.py up` and `python cli.py status`.
     "python": f"""
-        case "$*" in -c*) exec {sys.executable} "$@";; *status*) cat $T/status; exit;; esac
-        echo "$@" > $T/arguments; echo "$BATON_HOME" > $T/home; touch $T/new.$$
+        case "$*" in -c*) exec {sys.executable} "$@";; *status*) cat $T/status; exit;;
+            *artifacts*) cat $T/artifacts; exit;; esac
+        echo "$@" > $T/arguments; echo "$BATON_HOME" > $T/home; echo "$BATON_GANG_ADDRESS" > $T/reached; touch $T/new.$$
+        [ ! -e $T/uploads ] || echo $$ >> $T/artifacts
         cp $T/new.$$ "$BATON_HOME/artifacts" 2>/dev/null && [ -e $T/stores ] || rm -f "$BATON_HOME/artifacts/new.$$"
         code=$(cat $T/code)
         case $code in SIG*) kill -${{code#SIG}} $$;; esac
@@ -55,7 +58,7 @@ class Cluster:
             (folder / "bin" / name).write_text(f"#!/bin/sh\nT={folder}\n{shell}\n")
             (folder / "bin" / name).chmod(0o755)
         (folder / "cli.py").touch()
-        self.say(code="4", status='{"ablations": [{"state": "running"}]}', show="", state="")
+        self.say(code="4", status='{"ablations": [{"state": "running"}]}', show="", state="", artifacts="")
         self._processes: list[subprocess.Popen[str]] = []
 
     def say(self, **files: str) -> None:
@@ -223,3 +226,39 @@ def test_the_home_may_be_an_option(cluster: Cluster, words: list[str]) -> None:
 def test_a_repository_that_is_not_there_is_named(cluster: Cluster) -> None:
     code, said = cluster.end(BATON_DIR=str(cluster.folder / "nowhere"))
     assert code == 3 and "name them with BATON_PYTHON and BATON_DIR" in said
+
+
+#: As in docs/several-machines.md.
+SERVERS = {
+    "BATON_STATE_URL": "postgresql://baton@db/baton", "BATON_ARTIFACTS_URL": "s3://bucket/baton",
+    "REDIS_URL": "redis://db",
+}  # fmt: skip
+
+
+def test_what_was_stored_on_a_server_is_something_new(cluster: Cluster) -> None:
+    cluster.say(finish="", uploads="")
+    for _ in range(2):
+        cluster.end(BATON_SLURM_STALLS="1", **SERVERS)
+    (cluster.folder / "uploads").unlink()
+    cluster.end(BATON_SLURM_STALLS="1", **SERVERS)
+    assert cluster.asked == ["requeue 417", "requeue 417", "requeuehold 417"]
+
+
+def test_several_nodes_have_a_home_and_an_address_each(cluster: Cluster) -> None:
+    cluster.say(finish="", code="0", address="2: ib0    inet 10.1.2.3/24 brd 10.1.2.255 scope global ib0\n")
+    several = {**SERVERS, "SLURM_JOB_NUM_NODES": "4", "SLURM_NODEID": "2", "BATON_SLURM_INTERFACE": "ib0"}
+    assert cluster.end("--home", str(cluster.home), "--cpus", "2", **several)[0] == 0
+    assert "--ntasks=4 --nodes=4 " in cluster.read("srun")[0]
+    assert cluster.read("arguments")[0].endswith(f" --cpus 2 --home {cluster.home}/nodes/2")
+    assert (cluster.read("home"), cluster.read("reached")) == ([f"{cluster.home}/nodes/2"], ["10.1.2.3"])
+    cluster.say(address="")
+    code, said = cluster.end(**several)
+    assert code == 3 and "has no IPv4 address at BATON_SLURM_INTERFACE (ib0)" in said
+
+
+@pytest.mark.parametrize("lacking", SERVERS)
+def test_several_nodes_want_servers(cluster: Cluster, lacking: str) -> None:
+    named = {name: url for name, url in SERVERS.items() if name != lacking}
+    code, said = cluster.end(**named, SLURM_JOB_NUM_NODES="2")
+    assert code == 3 and "2 nodes share no folder" in said
+    assert (cluster.asked, cluster.read("arguments")) == ([], [])
