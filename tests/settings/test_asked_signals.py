@@ -28,7 +28,9 @@ def test_only_the_parent_is_heeded(number: signal.Signals) -> None:
     assert parent.stdin is not None and parent.stdout is not None
     try:
         child = int(parent.stdout.readline().split()[1])
-        for asked in {signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1} - {number}:  # one that waits swallows its like
+        for asked in {signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1} - {
+            number
+        }:  # one that waits swallows its like
             os.kill(child, asked)
         os.kill(child, 0)
         parent.stdin.write(f"{int(number)}\n")
