@@ -54,7 +54,7 @@ _MIB = 2**20
 _SAVES = 3
 _RESULT = Path(__file__).parent / "results" / "gang_memory.json"
 
-_LARGE = replace(
+LARGE = replace(
     TOY,
     vision=replace(TOY.vision, image_size=48, width=512, layers=4, heads=8, mlp_width=2048),
     language=replace(
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    config = TOY if arguments.tiny else _LARGE
+    config = TOY if arguments.tiny else LARGE
     if arguments.rank is not None:
         _rank(config, arguments.folder, arguments.rank, int(arguments.ranks), arguments.steps)
         return

@@ -30,13 +30,12 @@ from settings import files
 from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.folders import whole_folder
-from settings.regular import open_regular, read_text
+from settings.regular import read_text
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
 #: Of a file of one rank: large ones are stored and carried as a whole.
 FILE_BYTES = 1 << 30
-_READ_BYTES = 1 << 20
 
 T = TypeVar("T")
 
@@ -103,17 +102,23 @@ def save_sharded(
 def load_sharded(folder: Path, tensors: dict[str, Tensor]) -> Manifest:
     """Fill `tensors`, each divided as it is now, from a checkpoint of any number of ranks.
 
-    Every rank has to call it; they share the reading of digests. Raises CheckpointError before anything changes where a
-    file is missing, left over or not what the manifest says, or tensors differ by name, type or shape; OSError for a
-    machine that fails.
+    Every rank has to call it, and verifies what it reads. Raises CheckpointError before anything changes where a file
+    is missing, left over or of another size than the manifest says, or tensors differ by name, type or shape; and where
+    a file has not its digest, after which `tensors` are of no use. OSError for a machine that fails.
     """
-    from torch.distributed.checkpoint import HuggingFaceStorageReader
+    from models.shard_reading import CheckedFiles
 
     manifest = read_manifest(folder)
-    together(lambda: _need_sound(folder, manifest))
+    together(lambda: _need_files(folder, manifest))
     together(lambda: _need_fit(folder, manifest, tensors))
-    reader = HuggingFaceStorageReader(str(folder))
-    together(lambda: _by_torch(lambda: dcp.load(tensors, storage_reader=reader)))
+    reader = CheckedFiles(folder, manifest.files)
+    try:
+        together(lambda: _by_torch(lambda: dcp.load(tensors, storage_reader=reader)))
+    except CheckpointError:
+        together(
+            lambda: _need_sound(folder, manifest)
+        )  # what was damaged is told as that, whatever torch met first
+        raise
     return manifest
 
 
@@ -244,26 +249,22 @@ def _kind_and_shape(tensor: Tensor) -> tuple[str, tuple[int, ...]]:
     return str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)
 
 
-def _size_and_digest(path: Path) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    with open_regular(path) as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-            size += len(block)
-    return size, digest.hexdigest()
-
-
-def _need_sound(folder: Path, manifest: Manifest) -> None:
+def _need_files(folder: Path, manifest: Manifest) -> None:
     there = {path.name for path in folder.iterdir()} - {MANIFEST}
     if there != set(manifest.files):
         odd = sorted(there ^ set(manifest.files))[0]
         what = "is missing" if odd in manifest.files else "is not of this checkpoint"
         raise CheckpointError(f"{folder}: {odd} {what}")
+    for name in sorted(manifest.files):
+        if (folder / name).stat().st_size != manifest.files[name][0]:
+            raise CheckpointError(f"{folder / name} is damaged: it has not the size that the manifest states")
+
+
+def _need_sound(folder: Path, manifest: Manifest) -> None:
+    from models.shard_reading import need_digest
+
     for name in _share(sorted(manifest.files)):
-        if _size_and_digest(folder / name) != manifest.files[name]:
-            raise CheckpointError(
-                f"{folder / name} is damaged: it has not the digest that the manifest states"
-            )
+        need_digest(folder / name, manifest.files[name])
 
 
 def _need_fit(folder: Path, manifest: Manifest, tensors: Mapping[str, Tensor]) -> None:

@@ -270,6 +270,21 @@ def test_ranks_end_with_the_process_of_their_attempt(
     assert digest_of(train.run(context)) == undisturbed.digest
 
 
+def test_signals_of_the_whole_session_are_for_the_worker_alone(
+    inputs: list[InputFile], undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    """As SLURM sends them to each process of a step: the ranks go on, and save when they are asked to."""
+
+    def ask() -> None:
+        launcher, ranks = family(os.getpid())
+        for name in ("TERM", "USR1"):  # from another process than the launcher's parent
+            subprocess.run(["kill", f"-{name}", *map(str, [launcher, *ranks])], check=True)
+
+    context = FakeContext(tmp_path, spec_of(), inputs)
+    with hearing(once(lambda line: line.word == "step", ask)):
+        assert digest_of(train.run(context)) == undisturbed.digest
+
+
 def test_a_stop_before_anything_is_new_ends_at_once(inputs: list[InputFile], tmp_path: Path) -> None:
     context = FakeContext(tmp_path, spec_of(), inputs, checks=0, reason="preempted")
     began = time.monotonic()

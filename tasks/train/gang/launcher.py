@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from settings.asked_signals import heed_parent_alone
 from settings.gang_address import interface_of
 from settings.own_module import command_of
 from settings.parent import PARENT_VARIABLE, die_with_parent
@@ -38,6 +39,7 @@ _NO_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 def main(order: Path, ranks: int, meeting: Meeting | None) -> int:
     die_with_parent()
+    heed_parent_alone()
     teller = Teller(1)
     show_life(teller, LAUNCHER)
     os.environ[PARENT_VARIABLE] = str(os.getpid())

@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from settings.asked_signals import heed_parent_alone
 from settings.parent import die_with_parent
 from settings.uncollected import uncollected
 from tasks.train.gang.life import show_life
@@ -37,6 +38,7 @@ class Asked:
 
 def main(order: Path) -> int:
     die_with_parent()
+    heed_parent_alone()
     rank = int(os.environ["RANK"])
     teller = Teller(os.dup(1))
     os.dup2(2, 1)

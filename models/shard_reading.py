@@ -1,0 +1,130 @@
+"""Files of a sharded checkpoint, read once: what is hashed goes to its place in memory on the way.
+
+torch's own reader knows no digests, so every byte would be read twice. A rank that goes on over as many ranks wants
+whole files, its own; of one that is wanted in parts (another number of ranks) the digest is computed before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.distributed.checkpoint import HuggingFaceStorageReader
+from torch.distributed.checkpoint.planner import LoadPlan, LoadPlanner, ReadItem
+from torch.futures import Future
+
+from errors import CheckpointError
+from models.weight_files import StoredTensor, as_bytes, open_file
+from settings.regular import open_regular
+
+_READ_BYTES = 1 << 20
+
+
+class CheckedFiles(HuggingFaceStorageReader):
+    """held: (bytes, SHA-256) of each file, by name. Of what is read a file that differs raises CheckpointError; what
+    was filled by then is of no use."""
+
+    def __init__(self, folder: Path, held: Mapping[str, tuple[int, str]]) -> None:
+        super().__init__(str(folder))
+        self._held = held
+
+    def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
+        by_file: dict[str, list[ReadItem]] = {}
+        for item in plan.items:
+            by_file.setdefault(self.storage_data[item.storage_index].relative_path, []).append(item)
+        for name, items in sorted(by_file.items()):
+            self._read(Path(name), items, planner)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def _read(self, path: Path, items: list[ReadItem], planner: LoadPlanner) -> None:
+        stored = open_file(path).stored
+        wanted = {item.storage_index.fqn: item for item in items}
+        if len(wanted) == len(items) == len(stored) and all(
+            _is_whole(item, stored[name]) for name, item in wanted.items()
+        ):
+            self._fill(path, stored, wanted, planner)
+            return
+        need_digest(path, self._held[path.name])
+        for item in items:
+            self._take(stored[item.storage_index.fqn], item, planner)
+
+    def _fill(
+        self,
+        path: Path,
+        stored: Mapping[str, StoredTensor],
+        wanted: Mapping[str, ReadItem],
+        planner: LoadPlanner,
+    ) -> None:
+        """All tensors of a file, in their order there."""
+        digest, place = hashlib.sha256(), 0
+        with open_regular(path) as buffered:
+            file: Any = buffered.raw
+            for name, each in sorted(stored.items(), key=lambda item: item[1].begin):
+                _skip(file, each.begin - place, digest)
+                target = planner.resolve_tensor(wanted[name]).detach()
+                direct = target.is_contiguous() and target.device.type == "cpu" and target.dtype == each.dtype
+                into = target if direct else torch.empty(each.shape, dtype=each.dtype)
+                if into.nbytes:
+                    _fill_from(file, as_bytes(into), digest)
+                if not direct:
+                    target.copy_(into)
+                planner.commit_tensor(wanted[name], target)
+                place = each.begin + each.size_bytes
+            size = place + _rest(file, digest)
+        if (size, digest.hexdigest()) != self._held[path.name]:
+            raise _damaged(path)
+
+    def _take(self, stored: StoredTensor, item: ReadItem, planner: LoadPlanner) -> None:
+        """Part of a tensor: of its rows no others are read."""
+        spans = list(zip(item.storage_offsets, item.lengths, strict=True))
+        part = stored.read_rows(*spans[0]) if spans else stored.read()
+        for dimension, (offset, length) in enumerate(spans[1:], 1):
+            part = part.narrow(dimension, offset, length)
+        target = planner.resolve_tensor(item).detach()
+        target.copy_(part)
+        planner.commit_tensor(item, target)
+
+
+def need_digest(path: Path, held: tuple[int, str]) -> None:
+    """Raises CheckpointError for a file that has not this size and SHA-256."""
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        size = _rest(file, digest)
+    if (size, digest.hexdigest()) != held:
+        raise _damaged(path)
+
+
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged: it has not the digest that the manifest states")
+
+
+def _is_whole(item: ReadItem, stored: StoredTensor) -> bool:
+    return tuple(item.lengths) == stored.shape and not any(item.storage_offsets)
+
+
+def _skip(file: Any, count: int, digest: Any) -> None:
+    """Bytes before a tensor: the header."""
+    while count > 0 and (block := file.read(min(count, _READ_BYTES))):
+        digest.update(block)
+        count -= len(block)
+
+
+def _fill_from(file: Any, memory: memoryview, digest: Any) -> None:
+    done = 0
+    while done < len(memory) and (got := file.readinto(memory[done : done + _READ_BYTES])):
+        digest.update(memory[done : done + got])
+        done += got
+
+
+def _rest(file: Any, digest: Any) -> int:
+    """Bytes up to the end."""
+    size = 0
+    while block := file.read(_READ_BYTES):
+        digest.update(block)
+        size += len(block)
+    return size
