@@ -23,6 +23,8 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
+from torch.distributed.checkpoint.planner import ReadItem
 
 from errors import CheckpointError, EnvironmentLacks
 from models.shard_transfer import receive_files, send_files
@@ -60,12 +62,14 @@ def save_sharded(
     file_bytes: int = FILE_BYTES,
     group: dist.ProcessGroup | None = None,
     each: int | None = None,
+    moved: Callable[[], object] = lambda: None,
 ) -> str:
     """Write `tensors`, divided over ranks or equal on all of them, to a new folder of the first rank. Returns the
     manifest's digest. Every rank has to call it, and all get an error where one has one.
 
     group: of all ranks, by which they agree; one that nothing else uses where it is called beside other work. each: how
     many ranks reach the same files, from the first on: the first rank gets those of others by the network. None: all.
+    moved: called again and again as bytes are written.
 
     Raises FileExistsError where something is there already, OSError for a machine that fails, CheckpointError for what
     torch refuses, EnvironmentLacks where torch has no such writer; then the folder is not there.
@@ -84,14 +88,14 @@ def save_sharded(
         if _rank() >= first_apart:
             own = folder.with_name(f"{folder.name}-of-rank-{_rank()}")
             place = stack.enter_context(_folder_for_now(own))
-        writer = ShardFiles(place, _file_numbers(tensors, file_bytes))
+        writer = ShardFiles(place, _file_numbers(tensors, file_bytes), moved)
         together(
             lambda: _by_torch(lambda: dcp.save(dict(tensors), storage_writer=writer, process_group=group)),
             group,
         )
         written = together(lambda: writer.written, group)
         for rank in range(first_apart, _ranks()):
-            together(partial(_bring, place, rank, written[rank], group), group)
+            together(partial(_bring, place, rank, written[rank], group, moved), group)
         content = _manifest_bytes(
             tensors, step, {name: each for some in written for name, each in some.items()}
         )
@@ -100,21 +104,35 @@ def save_sharded(
     return hashlib.sha256(content).hexdigest()
 
 
-def load_sharded(folder: Path, tensors: dict[str, Tensor]) -> Manifest:
+def load_sharded(
+    folder: Path, tensors: dict[str, Tensor], moved: Callable[[], object] = lambda: None
+) -> Manifest:
     """Fill `tensors`, each divided as it is now, from a checkpoint of any number of ranks.
 
-    Every rank has to call it; they share the reading of digests. Raises CheckpointError before anything changes where a
-    file is missing, left over or not what the manifest says, or tensors differ by name, type or shape; OSError for a
-    machine that fails.
+    Every rank has to call it; they share the reading of digests. moved: called again and again as bytes are read.
+    Raises CheckpointError before anything changes where a file is missing, left over or not what the manifest says, or
+    tensors differ by name, type or shape; OSError for a machine that fails.
     """
     from torch.distributed.checkpoint import HuggingFaceStorageReader
 
     manifest = read_manifest(folder)
-    together(lambda: _need_sound(folder, manifest))
+    together(lambda: _need_sound(folder, manifest, moved))
     together(lambda: _need_fit(folder, manifest, tensors))
     reader = HuggingFaceStorageReader(str(folder))
-    together(lambda: _by_torch(lambda: dcp.load(tensors, storage_reader=reader)))
+    together(lambda: _by_torch(lambda: dcp.load(tensors, storage_reader=reader, planner=_Told(moved))))
     return manifest
+
+
+class _Told(DefaultLoadPlanner):
+    """Tells of each tensor that was read."""
+
+    def __init__(self, moved: Callable[[], object]) -> None:
+        super().__init__()
+        self._moved = moved
+
+    def commit_tensor(self, read_item: ReadItem, tensor: Tensor) -> None:
+        super().commit_tensor(read_item, tensor)
+        self._moved()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -189,13 +207,17 @@ def _rank() -> int:
 
 
 def _bring(
-    place: Path, rank: int, written: Mapping[str, tuple[int, str]], group: dist.ProcessGroup | None
+    place: Path,
+    rank: int,
+    written: Mapping[str, tuple[int, str]],
+    group: dist.ProcessGroup | None,
+    moved: Callable[[], object],
 ) -> None:
     """Files of `rank`, which reaches others than the first one does, to that."""
     if _rank() == rank:
-        send_files(place, written, group)
+        send_files(place, written, group, moved)
     elif _rank() == 0:
-        receive_files(place, rank, written, group)
+        receive_files(place, rank, written, group, moved)
 
 
 def _ranks() -> int:
@@ -244,23 +266,24 @@ def _kind_and_shape(tensor: Tensor) -> tuple[str, tuple[int, ...]]:
     return str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)
 
 
-def _size_and_digest(path: Path) -> tuple[int, str]:
+def _size_and_digest(path: Path, moved: Callable[[], object]) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
     with open_regular(path) as file:
         while block := file.read(_READ_BYTES):
             digest.update(block)
             size += len(block)
+            moved()
     return size, digest.hexdigest()
 
 
-def _need_sound(folder: Path, manifest: Manifest) -> None:
+def _need_sound(folder: Path, manifest: Manifest, moved: Callable[[], object]) -> None:
     there = {path.name for path in folder.iterdir()} - {MANIFEST}
     if there != set(manifest.files):
         odd = sorted(there ^ set(manifest.files))[0]
         what = "is missing" if odd in manifest.files else "is not of this checkpoint"
         raise CheckpointError(f"{folder}: {odd} {what}")
     for name in _share(sorted(manifest.files)):
-        if _size_and_digest(folder / name) != manifest.files[name]:
+        if _size_and_digest(folder / name, moved) != manifest.files[name]:
             raise CheckpointError(
                 f"{folder / name} is damaged: it has not the digest that the manifest states"
             )

@@ -71,6 +71,21 @@ class Group:
             return line
         return None
 
+    def lines(self, seconds: float) -> Iterator[Line]:
+        """The next line as `next` gives it, and all that were said by then: whoever looks after the ranks between two
+        of them would see what was said long ago."""
+        there = self._lines.qsize()
+        line = self.next(seconds)
+        while line is not None:
+            yield line
+            there -= 1
+            line = self.next(0.0) if there > 0 else None
+
+    @property
+    def launcher(self) -> int:
+        """Its process."""
+        return self._launcher.pid
+
     @property
     def ended(self) -> bool:
         """Whether all processes are gone, and all that they said has been given."""
