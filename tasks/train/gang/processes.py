@@ -35,6 +35,8 @@ _LAUNCHER = "tasks.train.gang.launcher"
 _GONE_SECONDS = 30.0
 #: Of what libraries say on standard error, lines that are kept for the log of an attempt that fails.
 _KEPT_LINES = 60
+#: Bytes; what is longer is kept in pieces.
+_LONGEST_KEPT = 4096
 _ASKED = {CHECKPOINT: b"c", STOP: b"s"}
 
 
@@ -140,11 +142,12 @@ class Group:
         with suppress(ProcessLookupError):
             if self._launcher.poll() is None:
                 os.killpg(self._launcher.pid, signal.SIGKILL)  # a group of its own; ranks follow it
-        self._launcher.wait()
+        give_up = time.monotonic() + _GONE_SECONDS
+        with suppress(subprocess.TimeoutExpired):
+            self._launcher.wait(_GONE_SECONDS)
         for pid in left_by(self._launcher.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        give_up = time.monotonic() + _GONE_SECONDS
         for reader in self._readers:
             reader.join(max(0.0, give_up - time.monotonic()))
         if any(reader.is_alive() for reader in self._readers):
@@ -169,7 +172,7 @@ class Group:
         self._lines.put(None)
 
     def _keep(self, pipe: IO[bytes]) -> None:
-        for line in pipe:
+        while line := pipe.readline(_LONGEST_KEPT):
             self._said.append(line.decode(errors="replace").rstrip())
 
 

@@ -25,6 +25,8 @@ LOADING, STEPPING, MEASURING, SAVING, ENDING = "loading", "stepping", "measuring
 #: In place of a rank's number: what starts them.
 LAUNCHER = -1
 
+#: No line of ranks is as long; what is, a library printed.
+_LONGEST_LINE = 1 << 20
 #: Bytes of a sentence, so that a line is shorter than PIPE_BUF (4096) with everything in it escaped.
 _LONGEST_TEXT = 1500
 _POINTS_AT_ONCE = 24
@@ -125,7 +127,7 @@ def failure(rank: int | None, error: BaseException) -> dict[str, Json]:
 
 def lines_of(buffer: bytearray) -> Iterator[Line]:
     """Whole lines at the beginning of `buffer`, which are taken out of it. What is no JSON object is left out: a
-    library may write there."""
+    library may write there, and lines without an end."""
     while (end := buffer.find(b"\n")) >= 0:
         line = bytes(buffer[:end])
         del buffer[: end + 1]
@@ -135,6 +137,8 @@ def lines_of(buffer: bytearray) -> Iterator[Line]:
             continue
         if isinstance(values, dict) and "word" in values:
             yield Line(str(values["word"]), values)
+    if len(buffer) > _LONGEST_LINE:
+        buffer[:] = b"?"  # whatever its rest is, no JSON
 
 
 def _follows(error: BaseException) -> bool:

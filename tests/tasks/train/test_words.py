@@ -80,3 +80,12 @@ def test_figures_notes_and_what_libraries_print() -> None:
     )
     assert [point for line in lines[:-1] for point in line.points] == points
     assert lines[-1].note == note
+
+
+def test_lines_without_an_end_take_no_memory_and_hide_no_word_behind_them() -> None:
+    buffer, found = bytearray(), []
+    for block in [b'{"' + b"x" * 65_536] * 100 + [b'"}\n{"word":"step"}\n{"wo', b'rd":"saved"}\n']:
+        buffer += block
+        found += lines_of(buffer)
+        assert len(buffer) < 2 << 20
+    assert [line.word for line in found] == ["step", "saved"] and not buffer
