@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from settings.gang_address import interface_of
+from settings.gang_address import LOOPBACK, interface_of
 from settings.own_module import command_of
 from settings.parent import PARENT_VARIABLE, die_with_parent
 from tasks.train.gang.life import show_life
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _RANK = "tasks.train.gang.rank"
 #: Ranks of one machine talk over its loopback device, whatever its name resolves to.
-_LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+_LOOPBACK = {"GLOO_SOCKET_IFNAME": LOOPBACK, "NCCL_SOCKET_IFNAME": LOOPBACK}
 
 #: For all machines to join: each fetches what it reads before.
 _JOIN_SECONDS = 3600

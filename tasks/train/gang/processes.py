@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from errors import RanksLost
+from settings.gang_address import need_loopback
 from settings.gpus import only
 from settings.own_module import command_of
 from settings.parent import PARENT_VARIABLE, left_by
@@ -181,7 +182,9 @@ def started(
     order: Path, ranks: int, devices: Sequence[str] = (), meeting: Meeting | None = None
 ) -> Iterator[Group]:
     """Ranks of this machine that work on `order`; all are gone afterwards. devices: that they see, in this order;
-    empty: those of this process. meeting: with those of other machines."""
+    empty: those of this process. meeting: with those of other machines. Raises EnvironmentLacks."""
+    if meeting is None:
+        need_loopback()
     environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
     if devices:
         environment.update(only(devices))

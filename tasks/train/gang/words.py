@@ -111,9 +111,12 @@ class Teller:
 
 def failure(rank: int | None, error: BaseException) -> dict[str, Json]:
     """Of an error, what `error_in` makes one of again. rank: None where it was met beside the ranks."""
-    number = error.errno if isinstance(error, OSError) else None
-    text = str(error.strerror) if number is not None and isinstance(error, OSError) else str(error)
-    path = error.path if isinstance(error, ArtifactDamaged) else None
+    number, text, path = None, str(error), None
+    if isinstance(error, OSError) and error.errno is not None:
+        number, text = error.errno, str(error.strerror)
+        path = None if error.filename is None else _cut(_name_of(error.filename))
+    elif isinstance(error, ArtifactDamaged):
+        path = error.path
     kind, text = type(error).__name__, _cut(text)
     return {
         "rank": rank,
@@ -123,6 +126,10 @@ def failure(rank: int | None, error: BaseException) -> dict[str, Json]:
         "path": path,
         "follows": _follows(error),
     }
+
+
+def _name_of(file: str | bytes | int) -> str:
+    return str(file) if isinstance(file, int) else os.fsdecode(file)
 
 
 def lines_of(buffer: bytearray) -> Iterator[Line]:
@@ -160,7 +167,8 @@ def error_in(line: Line) -> Exception:
     if isinstance(known, type) and issubclass(known, BatonError):
         return known(text)
     if isinstance(number, int):
-        return OSError(number, text)
+        place = line.values.get("path")
+        return OSError(number, text, *([] if place is None else [place]))
     if kind in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in text:
         return MemoryError(f"rank {rank}: {text}")
     if line.follows:

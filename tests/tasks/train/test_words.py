@@ -50,6 +50,16 @@ def test_the_machines_error_keeps_its_number() -> None:
     assert isinstance(found, OSError) and found.errno == errno.ENOSPC
 
 
+def test_the_machines_error_keeps_its_file() -> None:
+    place = "/home/artifacts/.scratch/1-2-3/checkpoint-4/shard-00001.safetensors"
+    (line,) = heard(lambda t: t.failed(0, OSError(errno.EACCES, os.strerror(errno.EACCES), place)))
+    found = error_in(line)
+    assert str(found) == f"[Errno {errno.EACCES}] {os.strerror(errno.EACCES)}: {place!r}"
+    assert isinstance(found, PermissionError)
+    (line,) = heard(lambda t: t.failed(0, OSError(errno.EACCES, "no", 7)))
+    assert str(error_in(line)) == f"[Errno {errno.EACCES}] no: '7'", "a descriptor"
+
+
 def test_a_damaged_input_keeps_its_place() -> None:
     damaged = ArtifactDamaged("artifact x is damaged", "artifacts/aa/aabb")
     (line,) = heard(lambda teller: teller.failed(0, damaged))
