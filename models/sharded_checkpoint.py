@@ -184,7 +184,10 @@ def together(work: Callable[[], T], group: dist.ProcessGroup | None = None) -> l
 
 
 def _told(error: Exception) -> tuple[int | None, str]:
-    return (error.errno, str(error)) if isinstance(error, OSError) else (None, str(error))
+    if not isinstance(error, OSError) or error.errno is None:
+        return None, str(error)
+    place = "" if error.filename is None else f": {error.filename!r}"
+    return error.errno, f"{error.strerror}{place}"
 
 
 def _by_torch(work: Callable[[], object]) -> None:

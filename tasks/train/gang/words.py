@@ -108,6 +108,12 @@ class Teller:
     def failed(self, rank: int, error: BaseException) -> None:
         self.say("failed", **failure(rank, error))
 
+    def launch_failed(self, error: Exception) -> None:
+        """Of what starts the ranks; what its libraries raise follows from what happened elsewhere, maybe."""
+        told = failure(LAUNCHER, error)
+        own = isinstance(error, (BatonError, MemoryError)) or told["errno"] is not None
+        self.say("failed", **{**told, "follows": not own})
+
 
 def failure(rank: int | None, error: BaseException) -> dict[str, Json]:
     """Of an error, what `error_in` makes one of again. rank: None where it was met beside the ranks."""
@@ -160,7 +166,8 @@ def _cut(text: str) -> str:
 
 def error_in(line: Line) -> Exception:
     """What a rank raised, as the attempt raises it: Baton's own errors, the machine's and memory's as what they are."""
-    rank, kind, text, number = line.text("rank"), line.text("kind"), line.text("text"), line.values["errno"]
+    who = "the launcher of the ranks" if line.text("rank") == str(LAUNCHER) else f"rank {line.text('rank')}"
+    kind, text, number = line.text("kind"), line.text("text"), line.values["errno"]
     known = getattr(errors, kind, None)
     if kind == "ArtifactDamaged":
         return ArtifactDamaged(text, line.text("path"))
@@ -170,7 +177,7 @@ def error_in(line: Line) -> Exception:
         place = line.values.get("path")
         return OSError(number, text, *([] if place is None else [place]))
     if kind in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in text:
-        return MemoryError(f"rank {rank}: {text}")
+        return MemoryError(f"{who}: {text}")
     if line.follows:
-        return RanksLost(f"rank {rank} lost the others: {kind}: {text}")
-    return RuntimeError(f"rank {rank}: {kind}: {text}")
+        return RanksLost(f"{who} lost the others: {kind}: {text}")
+    return RuntimeError(f"{who}: {kind}: {text}")

@@ -99,3 +99,16 @@ def test_lines_without_an_end_take_no_memory_and_hide_no_word_behind_them() -> N
         found += lines_of(buffer)
         assert len(buffer) < 2 << 20
     assert [line.word for line in found] == ["step", "saved"] and not buffer
+
+
+def test_what_starts_the_ranks_tells_its_own_errors() -> None:
+    """Those of torch's rendezvous are as a rank's that lost others: the job is not at fault."""
+    (line,) = heard(lambda teller: teller.launch_failed(TimeoutError("nobody came")))
+    assert line.follows
+    assert (type(error_in(line)), str(error_in(line))) == (
+        RanksLost,
+        "the launcher of the ranks lost the others: TimeoutError: nobody came",
+    )
+    for own in (errors.EnvironmentLacks("no localhost"), OSError(errno.EMFILE, "Too many open files")):
+        (line,) = heard(lambda teller, own=own: teller.launch_failed(own))  # type: ignore[misc]
+        assert not line.follows and type(error_in(line)) is type(own)
