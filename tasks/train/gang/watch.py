@@ -78,9 +78,11 @@ class Watch:
     def feel(self, pulses: Iterable[Pulse]) -> None:
         """What the kernel gave the processes since it was last asked; counts until it is told again."""
         felt = list(pulses)
-        for pulse in felt:
-            if pulse.ran:
-                self.alive(pulse.rank)
+        running = {pulse.rank for pulse in felt if pulse.ran}
+        if LAUNCHER in running:  # a rank that is not there yet is on it
+            running |= self._ranks.keys() - {pulse.rank for pulse in felt}
+        for rank in running:
+            self.alive(rank)
         self._waited = min(_MOST_WAITED, max((pulse.waited for pulse in felt), default=0.0))
 
     @property

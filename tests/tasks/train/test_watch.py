@@ -229,3 +229,14 @@ def test_a_checkpoint_beside_the_steps_may_take_as_long_as_bytes_move() -> None:
         said.append(watch.look(float(number)))
     first = next(number for number, each in enumerate(said, 1) if each is not None)
     assert (first, said[first - 1]) == (650, "a checkpoint stands still: nothing of it was written for 151 s")
+
+
+def test_a_rank_that_is_not_there_yet_is_on_the_launcher() -> None:
+    watch = Watch(0.0, 600.0)
+    watch.ranks(2)
+    assert first_said(watch, [Pulse(LAUNCHER, ran=True), Pulse(0, ran=True)], 500, alive=()) == (0, "")
+    for stopped in ([Pulse(LAUNCHER, ran=False)], [Pulse(LAUNCHER, ran=True), Pulse(1, ran=False)]):
+        watch = Watch(0.0, 600.0)
+        watch.ranks(2)
+        second, said = first_said(watch, stopped, 500, alive=(0,))
+        assert (second, said[:27]) == (91, "rank 1 stands still while s")
