@@ -38,6 +38,9 @@ _JOIN_SECONDS = 3600
 #: or one is set, machines would begin with others missing. That they live is for the attempt to see.
 _CLOCKS = {"keep_alive_max_attempt": 100_000_000}
 
+#: What torch says where it can listen at none of a name's addresses.
+_NO_SOCKET = "Failed to create a socket"
+
 #: The agent would serve one for its ranks, which meet without it.
 _NO_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
@@ -108,10 +111,10 @@ def _launch(order: Path, ranks: int, meeting: Meeting | None, teller: Teller) ->
 
 
 def _in_plain_words(error: Exception) -> Exception:
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror) or str(error) == _NO_SOCKET:
         return EnvironmentLacks(
-            "this machine does not resolve the name localhost, which torchrun asks for: `127.0.0.1 localhost` is"
-            " missing in /etc/hosts"
+            "torchrun listens at the name localhost for a moment, which this machine does not resolve to an address"
+            " of its loopback device: /etc/hosts has to name one (`127.0.0.1 localhost`)"
         )
     return error
 

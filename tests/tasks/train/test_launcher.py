@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from datetime import datetime, timedelta, tzinfo
@@ -12,6 +13,7 @@ import pytest
 import torch.distributed as dist
 from torch.distributed.elastic.rendezvous import RendezvousParameters, dynamic_rendezvous
 from torch.distributed.elastic.rendezvous.c10d_rendezvous_backend import C10dRendezvousBackend
+from torch.distributed.elastic.utils.distributed import get_free_port
 
 from tasks.train.gang import launcher
 from tasks.train.gang.words import error_in, lines_of
@@ -31,14 +33,27 @@ def said(monkeypatch: pytest.MonkeyPatch) -> bytearray:
     return said
 
 
+@pytest.mark.parametrize("addresses", ["none", "one of nobody"])
 def test_a_name_that_does_not_resolve_is_said_with_its_remedy(
-    said: bytearray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    addresses: str, said: bytearray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: Any) -> int:
+    """torch's own words, as it is asked what it is asked."""
+
+    def unresolved(*_: Any, **__: Any) -> list[Any]:
         raise socket.gaierror(-3, "Temporary failure in name resolution")
 
+    def not_ours(*_: Any) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    def refused(*_: Any) -> int:
+        if addresses == "none":
+            monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+        else:
+            monkeypatch.setattr(socket.socket, "bind", not_ours)
+        return get_free_port()
+
     monkeypatch.setattr(launcher, "_launch", refused)
-    with pytest.raises(socket.gaierror):
+    with pytest.raises((socket.gaierror, RuntimeError)):
         launcher.main(tmp_path / "order.json", 2, None)
     (line,) = lines_of(said)
     error = error_in(line)
