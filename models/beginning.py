@@ -6,6 +6,7 @@ whole until it is written, one part after another: no process ever holds more th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,15 +51,21 @@ def beginning(recipe: Recipe, model: ModelSpec, init: Path | None) -> Beginning:
     return Beginning(files, made, source)
 
 
-def write_made(recipe: Recipe, begin: Beginning, seed: int, folder: Path) -> None:
-    """Make the parts that no file holds, each a file in `folder`."""
+def write_made(
+    recipe: Recipe,
+    begin: Beginning,
+    seed: int,
+    folder: Path,
+    moved: Callable[[], object] = lambda: None,
+) -> None:
+    """Make the parts that no file holds, each a file in `folder`. moved: called as they are written."""
     tied = recipe.config.language.tied_embeddings
     for part in begin.made:
         module = build_part(recipe.config, part, seed)
         tensors = {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
         if tied:
             tensors.pop("language_model.lm_head.weight", None)
-        write_weights(tensors, folder / f"{part}.safetensors")
+        write_weights(tensors, folder / f"{part}.safetensors", seen=lambda _: moved())
 
 
 def all_files(begin: Beginning, folder: Path) -> WeightFiles:

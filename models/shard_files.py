@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ _NAME = "shard-{rank:05d}-model-{number:05d}-of-{numbers:05d}.safetensors"
 
 
 class ShardFiles(HuggingFaceStorageWriter):
-    """numbers: which of a rank's files, from 1 on, a tensor goes to. written: (bytes, SHA-256) of this rank's files."""
+    """numbers: which of a rank's files, from 1 on, a tensor goes to. moved: called as bytes are written. written:
+    (bytes, SHA-256) of this rank's files."""
 
-    def __init__(self, folder: Path, numbers: Mapping[str, int]) -> None:
+    def __init__(self, folder: Path, numbers: Mapping[str, int], moved: Callable[[], object]) -> None:
         super().__init__(str(folder), dict(numbers), save_distributed=True)
-        self._folder, self._numbers = folder, numbers
+        self._folder, self._numbers, self._moved = folder, numbers, moved
         self.written: dict[str, tuple[int, str]] = {}
 
     def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[Any]:
@@ -52,5 +53,10 @@ class ShardFiles(HuggingFaceStorageWriter):
             if item.tensor_data is not None
         }
         digest = hashlib.sha256()
-        write_weights(tensors, path, header={_OFFSETS: json.dumps(offsets), **_VERSION}, seen=digest.update)
+
+        def seen(data: bytes | memoryview) -> None:
+            digest.update(data)
+            self._moved()
+
+        write_weights(tensors, path, header={_OFFSETS: json.dumps(offsets), **_VERSION}, seen=seen)
         return path.stat().st_size, digest.hexdigest()

@@ -7,7 +7,7 @@ whole files, its own; of one that is wanted in parts (another number of ranks) t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,16 @@ _READ_BYTES = 1 << 20
 
 
 class CheckedFiles(HuggingFaceStorageReader):
-    """held: (bytes, SHA-256) of each file, by name. Of what is read a file that differs raises CheckpointError; what
-    was filled by then is of no use."""
+    """held: (bytes, SHA-256) of each file, by name. moved: called again and again as bytes are read.
 
-    def __init__(self, folder: Path, held: Mapping[str, tuple[int, str]]) -> None:
+    Of what is read a file that differs raises CheckpointError; what was filled by then is of no use.
+    """
+
+    def __init__(
+        self, folder: Path, held: Mapping[str, tuple[int, str]], moved: Callable[[], object]
+    ) -> None:
         super().__init__(str(folder))
-        self._held = held
+        self._held, self._moved = held, moved
 
     def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
         by_file: dict[str, list[ReadItem]] = {}
@@ -49,7 +53,7 @@ class CheckedFiles(HuggingFaceStorageReader):
         ):
             self._fill(path, stored, wanted, planner)
             return
-        need_digest(path, self._held[path.name])
+        need_digest(path, self._held[path.name], self._moved)
         for item in items:
             self._take(stored[item.storage_index.fqn], item, planner)
 
@@ -62,20 +66,25 @@ class CheckedFiles(HuggingFaceStorageReader):
     ) -> None:
         """All tensors of a file, in their order there."""
         digest, place = hashlib.sha256(), 0
+
+        def seen(block: Any) -> None:
+            digest.update(block)
+            self._moved()
+
         with open_regular(path) as buffered:
             file: Any = buffered.raw
             for name, each in sorted(stored.items(), key=lambda item: item[1].begin):
-                _skip(file, each.begin - place, digest)
+                _skip(file, each.begin - place, seen)
                 target = planner.resolve_tensor(wanted[name]).detach()
                 direct = target.is_contiguous() and target.device.type == "cpu" and target.dtype == each.dtype
                 into = target if direct else torch.empty(each.shape, dtype=each.dtype)
                 if into.nbytes:
-                    _fill_from(file, as_bytes(into), digest)
+                    _fill_from(file, as_bytes(into), seen)
                 if not direct:
                     target.copy_(into)
                 planner.commit_tensor(wanted[name], target)
                 place = each.begin + each.size_bytes
-            size = place + _rest(file, digest)
+            size = place + _rest(file, seen)
         if (size, digest.hexdigest()) != self._held[path.name]:
             raise _damaged(path)
 
@@ -90,11 +99,16 @@ class CheckedFiles(HuggingFaceStorageReader):
         planner.commit_tensor(item, target)
 
 
-def need_digest(path: Path, held: tuple[int, str]) -> None:
-    """Raises CheckpointError for a file that has not this size and SHA-256."""
+def need_digest(path: Path, held: tuple[int, str], moved: Callable[[], object]) -> None:
+    """Raises CheckpointError for a file that has not this size and SHA-256. moved: as of `CheckedFiles`."""
     digest = hashlib.sha256()
+
+    def seen(block: Any) -> None:
+        digest.update(block)
+        moved()
+
     with open_regular(path) as file:
-        size = _rest(file, digest)
+        size = _rest(file, seen)
     if (size, digest.hexdigest()) != held:
         raise _damaged(path)
 
@@ -107,24 +121,24 @@ def _is_whole(item: ReadItem, stored: StoredTensor) -> bool:
     return tuple(item.lengths) == stored.shape and not any(item.storage_offsets)
 
 
-def _skip(file: Any, count: int, digest: Any) -> None:
+def _skip(file: Any, count: int, seen: Callable[[Any], None]) -> None:
     """Bytes before a tensor: the header."""
     while count > 0 and (block := file.read(min(count, _READ_BYTES))):
-        digest.update(block)
+        seen(block)
         count -= len(block)
 
 
-def _fill_from(file: Any, memory: memoryview, digest: Any) -> None:
+def _fill_from(file: Any, memory: memoryview, seen: Callable[[Any], None]) -> None:
     done = 0
     while done < len(memory) and (got := file.readinto(memory[done : done + _READ_BYTES])):
-        digest.update(memory[done : done + got])
+        seen(memory[done : done + got])
         done += got
 
 
-def _rest(file: Any, digest: Any) -> int:
+def _rest(file: Any, seen: Callable[[Any], None]) -> int:
     """Bytes up to the end."""
     size = 0
     while block := file.read(_READ_BYTES):
-        digest.update(block)
+        seen(block)
         size += len(block)
     return size

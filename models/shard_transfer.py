@@ -7,7 +7,7 @@ the end of a file whatever fails on one of them, so that neither waits for the o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -21,9 +21,14 @@ from settings.regular import open_regular
 BLOCK_BYTES = 16 << 20
 
 
-def send_files(place: Path, written: Mapping[str, tuple[int, str]], group: dist.ProcessGroup | None) -> None:
-    """To rank 0, from `place`. written: (bytes, SHA-256) by name. Raises OSError for what could not be read, once zeros
-    were sent in its place."""
+def send_files(
+    place: Path,
+    written: Mapping[str, tuple[int, str]],
+    group: dist.ProcessGroup | None,
+    moved: Callable[[], object] = lambda: None,
+) -> None:
+    """To rank 0, from `place`. written: (bytes, SHA-256) by name. moved: called after each block. Raises
+    OSError for what could not be read, once zeros were sent in its place."""
     failed: OSError | None = None
     for name, (size, _) in sorted(written.items()):
         going = _blocks(size)
@@ -35,6 +40,7 @@ def send_files(place: Path, written: Mapping[str, tuple[int, str]], group: dist.
                         block[: len(content)] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
                     finally:
                         dist.send(block, 0, group)
+                        moved()
         except OSError as error:
             failed = failed or error
             for block in going:
@@ -44,10 +50,14 @@ def send_files(place: Path, written: Mapping[str, tuple[int, str]], group: dist.
 
 
 def receive_files(
-    place: Path, rank: int, written: Mapping[str, tuple[int, str]], group: dist.ProcessGroup | None
+    place: Path,
+    rank: int,
+    written: Mapping[str, tuple[int, str]],
+    group: dist.ProcessGroup | None,
+    moved: Callable[[], object] = lambda: None,
 ) -> None:
-    """From `rank`, into `place`. Raises OSError for what could not be written, CheckpointError for what is not what was
-    written there; either once all has come."""
+    """From `rank`, into `place`. moved: called after each block. Raises OSError for what could not be written,
+    CheckpointError for what is not what was written there; either once all has come."""
     failed: Exception | None = None
     for name, (size, digest) in sorted(written.items()):
         coming = _coming(size, rank, group)
@@ -57,6 +67,7 @@ def receive_files(
                 for content in coming:
                     found.update(content)
                     file.write(content)
+                    moved()
             if found.hexdigest() != digest:
                 raise CheckpointError(f"{name} did not arrive as rank {rank} wrote it")
         except (OSError, CheckpointError) as error:

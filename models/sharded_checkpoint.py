@@ -59,12 +59,14 @@ def save_sharded(
     file_bytes: int = FILE_BYTES,
     group: dist.ProcessGroup | None = None,
     each: int | None = None,
+    moved: Callable[[], object] = lambda: None,
 ) -> str:
     """Write `tensors`, divided over ranks or equal on all of them, to a new folder of the first rank. Returns the
     manifest's digest. Every rank has to call it, and all get an error where one has one.
 
     group: of all ranks, by which they agree; one that nothing else uses where it is called beside other work. each: how
     many ranks reach the same files, from the first on: the first rank gets those of others by the network. None: all.
+    moved: called again and again as bytes are written.
 
     Raises FileExistsError where something is there already, OSError for a machine that fails, CheckpointError for what
     torch refuses, EnvironmentLacks where torch has no such writer; then the folder is not there.
@@ -83,14 +85,14 @@ def save_sharded(
         if _rank() >= first_apart:
             own = folder.with_name(f"{folder.name}-of-rank-{_rank()}")
             place = stack.enter_context(_folder_for_now(own))
-        writer = ShardFiles(place, _file_numbers(tensors, file_bytes))
+        writer = ShardFiles(place, _file_numbers(tensors, file_bytes), moved)
         together(
             lambda: _by_torch(lambda: dcp.save(dict(tensors), storage_writer=writer, process_group=group)),
             group,
         )
         written = together(lambda: writer.written, group)
         for rank in range(first_apart, _ranks()):
-            together(partial(_bring, place, rank, written[rank], group), group)
+            together(partial(_bring, place, rank, written[rank], group, moved), group)
         content = _manifest_bytes(
             tensors, step, {name: each for some in written for name, each in some.items()}
         )
@@ -99,25 +101,27 @@ def save_sharded(
     return hashlib.sha256(content).hexdigest()
 
 
-def load_sharded(folder: Path, tensors: dict[str, Tensor]) -> Manifest:
+def load_sharded(
+    folder: Path, tensors: dict[str, Tensor], moved: Callable[[], object] = lambda: None
+) -> Manifest:
     """Fill `tensors`, each divided as it is now, from a checkpoint of any number of ranks.
 
-    Every rank has to call it, and verifies what it reads. Raises CheckpointError before anything changes where a file
-    is missing, left over or of another size than the manifest says, or tensors differ by name, type or shape; and where
-    a file has not its digest, after which `tensors` are of no use. OSError for a machine that fails.
+    Every rank has to call it, and verifies what it reads. moved: called again and again as bytes are read. Raises
+    CheckpointError before anything changes where a file is missing, left over or of another size than the manifest
+    says, or tensors differ by name, type or shape; and where a file has not its digest, after which `tensors` are of no
+    use. OSError for a machine that fails.
     """
     from models.shard_reading import CheckedFiles
 
     manifest = read_manifest(folder)
     together(lambda: _need_files(folder, manifest))
     together(lambda: _need_fit(folder, manifest, tensors))
-    reader = CheckedFiles(folder, manifest.files)
+    reader = CheckedFiles(folder, manifest.files, moved)
     try:
         together(lambda: _by_torch(lambda: dcp.load(tensors, storage_reader=reader)))
     except CheckpointError:
-        together(
-            lambda: _need_sound(folder, manifest)
-        )  # what was damaged is told as that, whatever torch met first
+        # What was damaged is told as that, whatever torch met first.
+        together(lambda: _need_sound(folder, manifest, moved))
         raise
     return manifest
 
@@ -171,7 +175,10 @@ def together(work: Callable[[], T], group: dist.ProcessGroup | None = None) -> l
 
 
 def _told(error: Exception) -> tuple[int | None, str]:
-    return (error.errno, str(error)) if isinstance(error, OSError) else (None, str(error))
+    if not isinstance(error, OSError) or error.errno is None:
+        return None, str(error)
+    place = "" if error.filename is None else f": {error.filename!r}"
+    return error.errno, f"{error.strerror}{place}"
 
 
 def _by_torch(work: Callable[[], object]) -> None:
@@ -194,13 +201,17 @@ def _rank() -> int:
 
 
 def _bring(
-    place: Path, rank: int, written: Mapping[str, tuple[int, str]], group: dist.ProcessGroup | None
+    place: Path,
+    rank: int,
+    written: Mapping[str, tuple[int, str]],
+    group: dist.ProcessGroup | None,
+    moved: Callable[[], object],
 ) -> None:
     """Files of `rank`, which reaches others than the first one does, to that."""
     if _rank() == rank:
-        send_files(place, written, group)
+        send_files(place, written, group, moved)
     elif _rank() == 0:
-        receive_files(place, rank, written, group)
+        receive_files(place, rank, written, group, moved)
 
 
 def _ranks() -> int:
@@ -260,11 +271,11 @@ def _need_files(folder: Path, manifest: Manifest) -> None:
             raise CheckpointError(f"{folder / name} is damaged: it has not the size that the manifest states")
 
 
-def _need_sound(folder: Path, manifest: Manifest) -> None:
+def _need_sound(folder: Path, manifest: Manifest, moved: Callable[[], object]) -> None:
     from models.shard_reading import need_digest
 
     for name in _share(sorted(manifest.files)):
-        need_digest(folder / name, manifest.files[name])
+        need_digest(folder / name, manifest.files[name], moved)
 
 
 def _need_fit(folder: Path, manifest: Manifest, tensors: Mapping[str, Tensor]) -> None:

@@ -12,7 +12,7 @@ Source: torch.distributed.fsdp.fully_shard, tried with torch 2.13 alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,16 +77,23 @@ def _layer_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     return F.layer_norm(x.float(), norm.normalized_shape, norm.weight.float(), norm.bias.float(), norm.eps)
 
 
-def fill_shards(model: ReconVLA, tensors: Mapping[str, Tensor], source: str, device: torch.device) -> None:
+def fill_shards(
+    model: ReconVLA,
+    tensors: Mapping[str, Tensor],
+    source: str,
+    device: torch.device,
+    moved: Callable[[], object] = lambda: None,
+) -> None:
     """Give a model that `shard` divided its own part of `tensors`, trained ones as float32.
 
     Of `WeightFiles` each rank reads its own rows alone, a parameter at a time; what is not divided it reads whole.
-    Raises CheckpointError as `check_fit` does.
+    moved: called after each. Raises CheckpointError as `check_fit` does.
     """
     own = weights_of(model)
     check_fit(tensors, own, source)
     placed: dict[str, Tensor] = {}
     for name, tensor in own.items():
+        moved()
         if not isinstance(tensor, DTensor):
             placed[name] = typed(tensors[name], torch.float32).contiguous().to(device)
             continue
@@ -139,12 +146,12 @@ def read_rows(tensors: Mapping[str, Tensor], name: str, first: int, count: int) 
     return tensors[name][first : first + count].clone()
 
 
-def write_gathered(model: ReconVLA, path: Path) -> None:
+def write_gathered(model: ReconVLA, path: Path, moved: Callable[[], object] = lambda: None) -> None:
     """The weights as one safetensors file, as `write_weights` would write them of one process; the first rank does, and
-    holds one tensor at a time. Every rank has to call it."""
+    holds one tensor at a time. Every rank has to call it. moved: called as bytes are written."""
     tensors = weights_of(model)
     if dist.get_rank() == 0:
-        write_weights(tensors, path, fetch=gathered)
+        write_weights(tensors, path, fetch=gathered, seen=lambda _: moved())
         return
     for name in written_order(tensors):
         gathered(tensors[name])

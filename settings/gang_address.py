@@ -10,10 +10,13 @@ import socket
 
 import psutil
 
-from errors import ConfigError
+from errors import ConfigError, EnvironmentLacks
 from settings.shown import shown
 
 VARIABLE = "BATON_GANG_ADDRESS"
+
+#: By which ranks of one machine talk.
+LOOPBACK = "lo"
 
 
 def gang_address() -> str | None:
@@ -42,3 +45,13 @@ def interface_of(address: str) -> str:
         if any(entry.family == socket.AF_INET and entry.address == address for entry in entries):
             return name
     raise ConfigError(f"{VARIABLE} is {address}, and no network interface of this machine has it")
+
+
+def need_loopback() -> None:
+    """Raises EnvironmentLacks where ranks of this machine cannot talk to each other."""
+    entries = psutil.net_if_addrs().get(LOOPBACK, ())
+    if not any(entry.family in (socket.AF_INET, socket.AF_INET6) for entry in entries):
+        raise EnvironmentLacks(
+            f"this machine's loopback device, {LOOPBACK}, has no address: ranks of one machine talk by it"
+            f" (`ip link set {LOOPBACK} up`, or a container with a network)"
+        )

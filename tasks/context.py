@@ -103,6 +103,8 @@ class Yielded:
 
 #: What a machine tells that was told to leave: the attempt saves and ends, if there is time.
 LEAVES = "leaves"
+#: What one tells that cannot begin with its part, with a sentence that says why.
+UNABLE = "unable"
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Gang(Protocol):
         """Have the others begin, each with a `ElsewhereContext`. Raises LeaseLost."""
 
     def words(self) -> Iterator[JsonObject | None]:
-        """What others that do their part no more told of it, or `LEAVES`; None of one that is gone."""
+        """What others that do their part no more told of it, `LEAVES` or `UNABLE`; None of one that is gone."""
 
 
 class ElsewhereContext(Protocol[S]):

@@ -28,10 +28,11 @@ from errors import ArtifactDamaged
 from settings.json_values import Json, JsonObject
 from settings.queue import QueueSettings
 from settings.typed_json import Items, Whole, from_json, to_json
-from tasks.context import LEAVES, InputFile, Node
+from tasks.context import LEAVES, UNABLE, InputFile, Node
 from tasks.kind import S, Spec
 from tasks.memory import Memory
 from tasks.registry import AnyKind
+from workers.attempt import describe
 from workers.heartbeat import Member
 
 logger = logging.getLogger("baton.worker")
@@ -206,38 +207,61 @@ class Gatherings:
         has none to do."""
         if not gathering.starts_ranks(self._database, job_id, self._member.id):
             return None
-        summons, number = self._awaited(job_id)
-        if summons is None or number is None:
+        summons = self._awaited(job_id)
+        if summons is None:
             return None
         with ExitStack() as cleanup:
-            return self._take_part(job_id, summons, number, cleanup)
+            return self._take_part(job_id, summons, cleanup)
 
-    def _awaited(self, job_id: int) -> tuple[Summons | None, int | None]:
-        """What this machine is told, and which of the attempt's it is; None where it is none of those that begin."""
+    def _awaited(self, job_id: int) -> Summons | None:
+        """What this machine is told; None where the attempt does not begin, or this worker leaves."""
         while True:
             summons = gathering.summons(self._database, job_id, self._member.id)
             if summons is None or self._member.stop.reason is not None:
-                return None, None
+                return None
             if summons.told is not None:
-                workers = [node.worker_id for node in _told(summons.told).nodes]
-                mine = self._member.id
-                return summons, workers.index(mine) if mine in workers[1:] else None
+                return summons
             time.sleep(_WAIT_SECONDS)
 
-    def _take_part(self, job_id: int, summons: Summons, number: int, cleanup: ExitStack) -> str:
+    def _take_part(self, job_id: int, summons: Summons, cleanup: ExitStack) -> str | None:
         told = gathering.job_of(self._database, job_id)
         try:
+            number = self._number(summons)
+            if number is None:
+                return None
             kind = self._kind_of(told.kind)
             spec: Spec = kind.spec_of(told.spec)
             context = PartContext(
                 self._database, self._store, self._member, self._settings, job_id, summons, spec, number,
                 self._memory, cleanup,
             )  # fmt: skip
-            logger.info("%s: attempt %d: ranks of this machine begin", told.label, summons.lease_token)
-            kind.load_elsewhere()(context)
-        except Exception:
-            logger.exception(
-                "%s: attempt %d: the part of this machine failed", told.label, summons.lease_token
-            )
-            return "its part of an attempt failed"
+            body = kind.load_elsewhere()
+        except Exception as error:
+            self._tell_unable(job_id, summons.lease_token, error)
+            return self._failed(told.label, summons.lease_token)
+        logger.info("%s: attempt %d: ranks of this machine begin", told.label, summons.lease_token)
+        try:
+            body(context)
+        except Exception:  # what it has to say of that it told
+            return self._failed(told.label, summons.lease_token)
         return "its part of an attempt has ended"
+
+    def _number(self, summons: Summons) -> int | None:
+        """Which of the attempt's machines this one is; None where it is none of those that begin."""
+        assert summons.told is not None
+        workers = [node.worker_id for node in _told(summons.told).nodes]
+        mine = self._member.id
+        return workers.index(mine) if mine in workers[1:] else None
+
+    def _tell_unable(self, job_id: int, lease_token: int, why: Exception) -> None:
+        told = {UNABLE: f"{self._member.name}: {describe(why)}"}
+        try:
+            gathering.tell(self._database, job_id, lease_token, self._member.id, told)
+        except Exception as error:  # whoever waits for the word finds this machine silent
+            logger.warning("an attempt of several machines: %s", error)
+
+    @staticmethod
+    def _failed(label: str, lease_token: int) -> str:
+        """Of the exception that is handled."""
+        logger.exception("%s: attempt %d: the part of this machine failed", label, lease_token)
+        return "its part of an attempt failed"

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 
@@ -24,7 +25,7 @@ from db.shared_store import open_store
 from errors import StateDamaged, StoreUnreachable
 from settings.ending import end_at_once
 from settings.home import Home
-from settings.parent import die_with_parent
+from settings.parent import die_with_parent, never_followed
 from settings.queue import queue_settings
 from settings.shown import continued
 from tasks.registry import import_bodies
@@ -120,6 +121,7 @@ def worker_main(
     log_to_stderr()
     database = open_state(home)
     settings = queue_settings()
+    end_never_followed(home)
     member = Member(database, settings, name, device, session_id)
     store = open_store(home, database)
     note_ownership(home, database, store.remote)  # before it makes anything
@@ -198,6 +200,16 @@ def worker_main(
         if member.damage is not None:
             raise member.damage
     end_at_once(0)
+
+
+def end_never_followed(home: Home) -> None:
+    """What earlier sessions left, as it was stopped before it could die with them."""
+    for pid in never_followed(home.root):
+        logging.getLogger("baton.worker").warning(
+            "process %d, whose session is gone, was stopped: ended", pid
+        )
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def get_ready(resource: str, idle: threading.Lock) -> None:

@@ -78,7 +78,8 @@ class ShareOfLoss(nn.Module):
 @dataclass
 class ShardedState:
     """A model in training over ranks. `step` steps are done. word: what this rank has to tell all others with the next
-    step, a small number, and after it the sum of what they told."""
+    step, a small number, and after it the sum of what they told. moved: called as bytes of it
+    are read or written."""
 
     model: ReconVLA
     loss: ShareOfLoss
@@ -88,6 +89,7 @@ class ShardedState:
     device: torch.device
     step: int = 0
     word: int = 0
+    moved: Callable[[], object] = lambda: None
 
     def tensors(self) -> dict[str, Tensor]:
         """All that a checkpoint holds, not copied: parameters and buffers, moments and their step counts, by name."""
@@ -105,6 +107,7 @@ def sharded_state(
     mesh: DeviceMesh,
     device: torch.device,
     source: str,
+    moved: Callable[[], object] = lambda: None,
 ) -> ShardedState:
     """A model at its beginning, of which no rank ever holds more than its part and one tensor (`models.sharding`).
 
@@ -119,16 +122,16 @@ def sharded_state(
         model.recompute_activations()
     loss = ShareOfLoss(model.train())
     units = shard(model, loss, mesh, settings.precision)
-    fill_shards(model, nothing_of(model) if weights is None else weights, source, device)
+    fill_shards(model, nothing_of(model) if weights is None else weights, source, device, moved)
     optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
-    return ShardedState(model, loss, units, optimizer, mesh, device)
+    return ShardedState(model, loss, units, optimizer, mesh, device, moved=moved)
 
 
 def resume(state: ShardedState, folder: Path) -> None:
     """Go on from a checkpoint of any number of ranks. Raises as `load_sharded` does."""
     held = read_manifest(folder).tensors
     _empty_moments(state, {name for name in held if name.startswith(_OPTIMIZER)})
-    state.step = load_sharded(folder, state.tensors()).step
+    state.step = load_sharded(folder, state.tensors(), state.moved).step
 
 
 def resume_of_one(state: ShardedState, held: WeightFiles, step: int) -> None:
@@ -137,6 +140,7 @@ def resume_of_one(state: ShardedState, held: WeightFiles, step: int) -> None:
     tensors: dict[str, Tensor] = {}
     parameters = dict(state.model.named_parameters())
     for name, stored in held.stored.items():
+        state.moved()
         parameter = parameters.get(name.rpartition("/")[0])
         if isinstance(parameter, DTensor) and not name.endswith("/step"):
             if tuple(stored.shape) != tuple(parameter.shape):

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from db import jobs, plans
 from db.engine import Database
 from db.jobs import Ending, gangs
 from db.jobs.seating import Hand
 from db.plans import Plan
-from db.schema import Worker
+from db.schema import Event, Worker
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
+from errors import ConfigError
 from settings.gang_address import VARIABLE
 from settings.home import Home
 from settings.queue import QueueSettings
@@ -185,6 +186,35 @@ def test_what_fails_on_another_machine_is_told_as_what_it_is(
     assert here == "its part of an attempt failed"
     assert leader.startswith(f"{PREEMPTED}: ") and "No space left on device" in leader
     assert row(database, "train").failures == 0
+
+
+@pytest.mark.parametrize("what", ["its kind", "what is told"])
+def test_a_machine_that_cannot_read_its_part_says_why(
+    what: str, machines: Machines, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another build runs there: the attempt ends with the reason, which events and the state have, and no try
+    is spent."""
+    training = planned("train", kind="train", target_steps=STEPS, spec=spec_of(nodes=2), devices=2, nodes=2)
+    plans.submit(database, Plan("one", "one", {}, [training]), "test", NOW)
+    said = "training.warmth is no parameter of this build"
+
+    def refused(*_: object) -> None:
+        raise ConfigError(said)
+
+    if what == "its kind":
+        machines.executors[0]._gatherings._kind_of = refused  # type: ignore[assignment]
+    else:
+        monkeypatch.setattr("workers.gathering._told", refused)
+    here, leader = machines.run()
+    assert here == "its part of an attempt failed"
+    reason = f"NodeUnreachable: another machine cannot do its part of the attempt: worker-a: {said}"
+    assert leader == f"{PREEMPTED}: {reason.removeprefix('NodeUnreachable: ')}"
+    assert row(database, "train").failures == 0
+    (attempt,) = attempts(database, "train")
+    assert said in attempt.reason
+    with database.read() as tx:
+        (told,) = tx.execute(select(Event.message).where(Event.kind == "machine_fault")).scalars()
+    assert said in told
 
 
 class store_that:  # noqa: N801

@@ -27,6 +27,7 @@ from tasks.train.gang.elsewhere import error_of
 from tasks.train.gang.meeting import serving
 from tasks.train.gang.order import Order, as_measured, as_read, linked
 from tasks.train.gang.processes import Group, started
+from tasks.train.gang.pulse import Pulses
 from tasks.train.gang.watch import Watch
 from tasks.train.gang.words import CHECKPOINT, STEPPING, STOP, Line
 from tasks.train.state import WEIGHTS, forget
@@ -127,6 +128,7 @@ class _Attempt:
         self._watch = Watch(
             time.monotonic(), _STARTING_SECONDS if context.gang is None else _GATHERING_SECONDS
         )
+        self._pulses = Pulses(group.launcher)
         self._asked_others, self._others_leave = 0.0, False
         self._began = self._saved_at = began
         self._loaded = False
@@ -140,13 +142,14 @@ class _Attempt:
     def run(self) -> Finished[TrainResult] | Yielded:
         try:
             while True:
-                line = self._group.next(_LOOK_SECONDS)
-                ended = None if line is None else self._hear(line)
-                if ended is not None:
-                    return ended
+                for line in self._group.lines(_LOOK_SECONDS):
+                    if (ended := self._hear(line)) is not None:
+                        return ended
                 if self._group.ended or self._group.failure_told:
                     raise self._why()
                 self._look_after_others()
+                if (pulses := self._pulses.felt(self._watch.is_worried)) is not None:
+                    self._watch.feel(pulses)
                 if (sentence := self._watch.look(time.monotonic())) is not None:
                     raise RanksLost(sentence)
                 self._published(wait=False)
@@ -201,6 +204,8 @@ class _Attempt:
             self._watch.ranks(line.whole("ranks"))
         elif word == "alive":
             self._watch.alive(line.whole("rank"))
+        elif word == "moved":
+            self._watch.moved(line.whole("rank"))
         elif word == "saving":
             self._watch.saving(line.number("bound"))
         elif word == "saved":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from errors import NodeUnreachable, RanksLost
 from settings.json_values import JsonObject, section
-from tasks.context import ElsewhereContext
+from tasks.context import UNABLE, ElsewhereContext
 from tasks.specs import TrainSpec
 from tasks.train.gang.meeting import Meeting
 from tasks.train.gang.order import linked, order_elsewhere
@@ -71,6 +71,8 @@ def error_of(told: JsonObject | None) -> Exception:
     """Why an attempt ends of which another machine told this, or is gone."""
     if told is None:
         return NodeUnreachable("another machine of the attempt is gone")
+    if UNABLE in told:
+        return NodeUnreachable(f"another machine cannot do its part of the attempt: {told[UNABLE]}")
     if "failed" in told:
         return error_in(Line("failed", section(told, "failed")))
     if told["met"] is True:

@@ -10,13 +10,15 @@ takes whoever asks. Several machines have one, at an address that its owner name
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from errors import EnvironmentLacks
 from settings.asked_signals import heed_parent_alone
-from settings.gang_address import interface_of
+from settings.gang_address import LOOPBACK, interface_of
 from settings.own_module import command_of
 from settings.parent import PARENT_VARIABLE, die_with_parent
 from tasks.train.gang.life import show_life
@@ -28,10 +30,17 @@ if TYPE_CHECKING:
 
 _RANK = "tasks.train.gang.rank"
 #: Ranks of one machine talk over its loopback device, whatever its name resolves to.
-_LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+_LOOPBACK = {"GLOO_SOCKET_IFNAME": LOOPBACK, "NCCL_SOCKET_IFNAME": LOOPBACK}
 
 #: For all machines to join: each fetches what it reads before.
 _JOIN_SECONDS = 3600
+
+#: The agent takes a machine for dead whose last sign is older than 15 s by its own time of day: where clocks are apart,
+#: or one is set, machines would begin with others missing. That they live is for the attempt to see.
+_CLOCKS = {"keep_alive_max_attempt": 100_000_000}
+
+#: What torch says where it can listen at none of a name's addresses.
+_NO_SOCKET = "Failed to create a socket"
 
 #: The agent would serve one for its ranks, which meet without it.
 _NO_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
@@ -42,6 +51,14 @@ def main(order: Path, ranks: int, meeting: Meeting | None) -> int:
     heed_parent_alone()
     teller = Teller(1)
     show_life(teller, LAUNCHER)
+    try:
+        return _launch(order, ranks, meeting, teller)
+    except Exception as error:
+        teller.launch_failed(_in_plain_words(error))
+        raise
+
+
+def _launch(order: Path, ranks: int, meeting: Meeting | None, teller: Teller) -> int:
     os.environ[PARENT_VARIABLE] = str(os.getpid())
     os.environ.update(_LOOPBACK | _NO_STORE)
     if meeting is not None:
@@ -59,7 +76,7 @@ def main(order: Path, ranks: int, meeting: Meeting | None) -> int:
         run_id=order.parent.name,
         rdzv_backend="c10d",
         rdzv_endpoint=str(order.parent / "rendezvous"),
-        rdzv_configs={"store_type": "file"},
+        rdzv_configs={"store_type": "file", **_CLOCKS},
         local_addr="localhost",
         max_restarts=0,
         monitor_interval=0.1,
@@ -74,7 +91,12 @@ def main(order: Path, ranks: int, meeting: Meeting | None) -> int:
             max_nodes=meeting.nodes,
             run_id=meeting.name,
             rdzv_endpoint=meeting.endpoint,
-            rdzv_configs={"is_host": "false", "read_timeout": CONNECT_SECONDS, "join_timeout": _JOIN_SECONDS},
+            rdzv_configs={
+                "is_host": "false",
+                "read_timeout": CONNECT_SECONDS,
+                "join_timeout": _JOIN_SECONDS,
+                **_CLOCKS,
+            },
             local_addr=f"{meeting.number:05d}",  # machines are numbered in the order of these
         )
     command, *arguments = command_of(_RANK, str(order))
@@ -88,6 +110,15 @@ def main(order: Path, ranks: int, meeting: Meeting | None) -> int:
     finally:
         del store
     return 0
+
+
+def _in_plain_words(error: Exception) -> Exception:
+    if isinstance(error, socket.gaierror) or str(error) == _NO_SOCKET:
+        return EnvironmentLacks(
+            "torchrun listens at the name localhost for a moment, which this machine does not resolve to an address"
+            " of its loopback device: /etc/hosts has to name one (`127.0.0.1 localhost`)"
+        )
+    return error
 
 
 def _served(meeting: Meeting) -> TCPStore | None:

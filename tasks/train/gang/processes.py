@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from errors import RanksLost
+from settings.gang_address import need_loopback
 from settings.gpus import only
 from settings.own_module import command_of
 from settings.parent import PARENT_VARIABLE, left_by
@@ -35,6 +36,8 @@ _LAUNCHER = "tasks.train.gang.launcher"
 _GONE_SECONDS = 30.0
 #: Of what libraries say on standard error, lines that are kept for the log of an attempt that fails.
 _KEPT_LINES = 60
+#: Bytes; what is longer is kept in pieces.
+_LONGEST_KEPT = 4096
 _ASKED = {CHECKPOINT: b"c", STOP: b"s"}
 
 
@@ -70,6 +73,21 @@ class Group:
                 self._exits = line.exits
             return line
         return None
+
+    def lines(self, seconds: float) -> Iterator[Line]:
+        """The next line as `next` gives it, and all that were said by then: whoever looks after the ranks between two
+        of them would see what was said long ago."""
+        there = self._lines.qsize()
+        line = self.next(seconds)
+        while line is not None:
+            yield line
+            there -= 1
+            line = self.next(0.0) if there > 0 else None
+
+    @property
+    def launcher(self) -> int:
+        """Its process."""
+        return self._launcher.pid
 
     @property
     def ended(self) -> bool:
@@ -125,11 +143,12 @@ class Group:
         with suppress(ProcessLookupError):
             if self._launcher.poll() is None:
                 os.killpg(self._launcher.pid, signal.SIGKILL)  # a group of its own; ranks follow it
-        self._launcher.wait()
+        give_up = time.monotonic() + _GONE_SECONDS
+        with suppress(subprocess.TimeoutExpired):
+            self._launcher.wait(_GONE_SECONDS)
         for pid in left_by(self._launcher.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        give_up = time.monotonic() + _GONE_SECONDS
         for reader in self._readers:
             reader.join(max(0.0, give_up - time.monotonic()))
         if any(reader.is_alive() for reader in self._readers):
@@ -154,7 +173,7 @@ class Group:
         self._lines.put(None)
 
     def _keep(self, pipe: IO[bytes]) -> None:
-        for line in pipe:
+        while line := pipe.readline(_LONGEST_KEPT):
             self._said.append(line.decode(errors="replace").rstrip())
 
 
@@ -163,7 +182,9 @@ def started(
     order: Path, ranks: int, devices: Sequence[str] = (), meeting: Meeting | None = None
 ) -> Iterator[Group]:
     """Ranks of this machine that work on `order`; all are gone afterwards. devices: that they see, in this order;
-    empty: those of this process. meeting: with those of other machines."""
+    empty: those of this process. meeting: with those of other machines. Raises EnvironmentLacks."""
+    if meeting is None:
+        need_loopback()
     environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
     if devices:
         environment.update(only(devices))

@@ -14,7 +14,7 @@ from pathlib import Path
 from settings.asked_signals import heed_parent_alone
 from settings.parent import die_with_parent
 from settings.uncollected import uncollected
-from tasks.train.gang.life import show_life
+from tasks.train.gang.life import moving, show_life
 from tasks.train.gang.words import CHECKPOINT, GO_ON, STOP, Teller
 
 _ASKED = {b"c": CHECKPOINT, b"s": STOP}
@@ -50,7 +50,7 @@ def main(order: Path) -> int:
         with uncollected():
             from tasks.train.gang.work import work  # torch, and all that is trained
 
-        work(order, teller, Asked(0) if rank == 0 else None)
+        work(order, teller, Asked(0) if rank == 0 else None, moving(teller, rank))
     except BaseException as error:
         logging.getLogger("baton.train").exception("rank %d failed", rank)
         teller.failed(rank, error)

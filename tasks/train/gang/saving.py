@@ -56,7 +56,7 @@ class ShardWriter(Beside):
 
         def write(copies: dict[tuple[str, str], Tensor]) -> None:
             divided = {name: self._divided(copies[_PART, name], like) for name, like in tensors.items()}
-            save_sharded(folder, divided, step, group=self._group, each=self._each)
+            save_sharded(folder, divided, step, group=self._group, each=self._each, moved=self._state.moved)
             saved(step, time.perf_counter() - began)
 
         self.start(copy, write, wait=False)

@@ -25,6 +25,8 @@ LOADING, STEPPING, MEASURING, SAVING, ENDING = "loading", "stepping", "measuring
 #: In place of a rank's number: what starts them.
 LAUNCHER = -1
 
+#: No line of ranks is as long; what is, a library printed.
+_LONGEST_LINE = 1 << 20
 #: Bytes of a sentence, so that a line is shorter than PIPE_BUF (4096) with everything in it escaped.
 _LONGEST_TEXT = 1500
 _POINTS_AT_ONCE = 24
@@ -106,12 +108,21 @@ class Teller:
     def failed(self, rank: int, error: BaseException) -> None:
         self.say("failed", **failure(rank, error))
 
+    def launch_failed(self, error: Exception) -> None:
+        """Of what starts the ranks; what its libraries raise follows from what happened elsewhere, maybe."""
+        told = failure(LAUNCHER, error)
+        own = isinstance(error, (BatonError, MemoryError)) or told["errno"] is not None
+        self.say("failed", **{**told, "follows": not own})
+
 
 def failure(rank: int | None, error: BaseException) -> dict[str, Json]:
     """Of an error, what `error_in` makes one of again. rank: None where it was met beside the ranks."""
-    number = error.errno if isinstance(error, OSError) else None
-    text = str(error.strerror) if number is not None and isinstance(error, OSError) else str(error)
-    path = error.path if isinstance(error, ArtifactDamaged) else None
+    number, text, path = None, str(error), None
+    if isinstance(error, OSError) and error.errno is not None:
+        number, text = error.errno, str(error.strerror)
+        path = None if error.filename is None else _cut(_name_of(error.filename))
+    elif isinstance(error, ArtifactDamaged):
+        path = error.path
     kind, text = type(error).__name__, _cut(text)
     return {
         "rank": rank,
@@ -123,9 +134,13 @@ def failure(rank: int | None, error: BaseException) -> dict[str, Json]:
     }
 
 
+def _name_of(file: str | bytes | int) -> str:
+    return str(file) if isinstance(file, int) else os.fsdecode(file)
+
+
 def lines_of(buffer: bytearray) -> Iterator[Line]:
     """Whole lines at the beginning of `buffer`, which are taken out of it. What is no JSON object is left out: a
-    library may write there."""
+    library may write there, and lines without an end."""
     while (end := buffer.find(b"\n")) >= 0:
         line = bytes(buffer[:end])
         del buffer[: end + 1]
@@ -135,6 +150,8 @@ def lines_of(buffer: bytearray) -> Iterator[Line]:
             continue
         if isinstance(values, dict) and "word" in values:
             yield Line(str(values["word"]), values)
+    if len(buffer) > _LONGEST_LINE:
+        buffer[:] = b"?"  # whatever its rest is, no JSON
 
 
 def _follows(error: BaseException) -> bool:
@@ -149,16 +166,18 @@ def _cut(text: str) -> str:
 
 def error_in(line: Line) -> Exception:
     """What a rank raised, as the attempt raises it: Baton's own errors, the machine's and memory's as what they are."""
-    rank, kind, text, number = line.text("rank"), line.text("kind"), line.text("text"), line.values["errno"]
+    who = "the launcher of the ranks" if line.text("rank") == str(LAUNCHER) else f"rank {line.text('rank')}"
+    kind, text, number = line.text("kind"), line.text("text"), line.values["errno"]
     known = getattr(errors, kind, None)
     if kind == "ArtifactDamaged":
         return ArtifactDamaged(text, line.text("path"))
     if isinstance(known, type) and issubclass(known, BatonError):
         return known(text)
     if isinstance(number, int):
-        return OSError(number, text)
+        place = line.values.get("path")
+        return OSError(number, text, *([] if place is None else [place]))
     if kind in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in text:
-        return MemoryError(f"rank {rank}: {text}")
+        return MemoryError(f"{who}: {text}")
     if line.follows:
-        return RanksLost(f"rank {rank} lost the others: {kind}: {text}")
-    return RuntimeError(f"rank {rank}: {kind}: {text}")
+        return RanksLost(f"{who} lost the others: {kind}: {text}")
+    return RuntimeError(f"{who}: {kind}: {text}")

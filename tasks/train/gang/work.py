@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -69,8 +69,9 @@ class Hears(Protocol):
     def now(self) -> int: ...
 
 
-def work(path: Path, teller: Teller, hears: Hears | None) -> None:
-    """Of this process, whose rank is in the environment. hears: what the attempt asks for; None but for the first."""
+def work(path: Path, teller: Teller, hears: Hears | None, moved: Callable[[], object]) -> None:
+    """Of this process, whose rank is in the environment. hears: what the attempt asks for; None but for the first.
+    moved: called as bytes are read or written."""
     order = read_order(path)
     spec = TRAIN.spec_of(order.spec)
     assert isinstance(spec, TrainSpec)
@@ -90,7 +91,7 @@ def work(path: Path, teller: Teller, hears: Hears | None) -> None:
         timeout=_GROUP_TIMEOUT,
     )
     mesh = init_device_mesh(order.device, (order.ranks,))
-    _Work(order, spec, mesh, device, teller if dist.get_rank() == 0 else None, hears).run()
+    _Work(order, spec, mesh, device, teller if dist.get_rank() == 0 else None, hears, moved).run()
 
 
 def _store(order: Order) -> dist.Store:
@@ -124,9 +125,10 @@ class _Work:
         device: torch.device,
         teller: Teller | None,
         hears: Hears | None,
+        moved: Callable[[], object],
     ) -> None:
         self._order, self._spec, self._settings = order, spec, spec.training
-        self._folder, self._teller, self._hears = Path(order.folder), teller, hears
+        self._folder, self._teller, self._hears, self._moved = Path(order.folder), teller, hears, moved
         self._inputs = tuple(file.input_file() for file in order.inputs)
         self._recipe = recipe_of(spec.model)
         self._stage(LOADING)
@@ -244,7 +246,7 @@ class _Work:
         self._await_saved()
         self._stage(ENDING)
         file = self._folder / WEIGHTS_FILE
-        write_gathered(self._state.model, file)
+        write_gathered(self._state.model, file, self._moved)
         if self._teller is not None:
             self._teller.notes(notes)
         self._say("finished", step=self._state.step, file=str(file), seconds=time.perf_counter() - began)
@@ -254,15 +256,15 @@ class _Work:
         return load_index(self._inputs, vision.image_size, role, {}, jpeg, vision.resample)
 
     def _loaded(self, mesh: DeviceMesh, device: torch.device) -> ShardedState:
-        order, config = self._order, self._recipe.config
+        order, config, moved = self._order, self._recipe.config, self._moved
         if order.resume is not None:
             folder = Path(order.resume)
             if is_there(folder / MANIFEST):
-                state = sharded_state(config, None, self._settings, mesh, device, order.resume)
+                state = sharded_state(config, None, self._settings, mesh, device, order.resume, moved)
                 resume(state, folder)
             else:
                 weights = open_file(folder / WEIGHTS)
-                state = sharded_state(config, weights, self._settings, mesh, device, order.resume)
+                state = sharded_state(config, weights, self._settings, mesh, device, order.resume, moved)
                 resume_of_one(state, open_file(folder / OPTIMIZER), order.step)
             return state
         starts = any(file.role == "init" for file in self._inputs)
@@ -270,9 +272,11 @@ class _Work:
         begin = beginning(self._recipe, self._spec.model, init)
         seed = weight_seed(self._spec.seed)
         is_first_here = dist.get_rank() % order.each == 0
-        together(lambda: write_made(self._recipe, begin, seed, self._folder) if is_first_here else None)
+        together(
+            lambda: write_made(self._recipe, begin, seed, self._folder, moved) if is_first_here else None
+        )
         weights = all_files(begin, self._folder)
-        return sharded_state(config, weights, self._settings, mesh, device, begin.source)
+        return sharded_state(config, weights, self._settings, mesh, device, begin.source, moved)
 
     def _stage(self, name: str) -> None:
         """Tell what is done now, and how long it may take at most."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from errors import RanksLost
+from tasks.context import Finished
 from tasks.train import run as train
 from tasks.train.gang import watch
+from tasks.train.gang.watch import Watch
 from tasks.train.gang.words import LAUNCHER, Line
 from tests.tasks.train.gang_life import (
     RANKS,
@@ -63,3 +66,23 @@ def test_it_is_found_by_its_silence(
     with hearing(freeze), pytest.raises(RanksLost, match=f"{said}: no sign of life for"):
         train.run(KeptContext(tmp_path, spec_of(), data_in(tmp_path / "data")))
     assert frozen and left_of(tmp_path) == []
+
+
+def test_one_that_runs_is_none_though_nothing_is_heard_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a machine is so full that the thread which gives signs of life comes too late."""
+    for name in ("ALIVE_SECONDS", "STARTING_ALIVE_SECONDS", "LOADING_ALIVE_SECONDS"):
+        monkeypatch.setattr(watch, name, 2.5)
+    monkeypatch.setattr(Watch, "moved", lambda *_: None)
+    heard, alive = [], Watch.alive
+
+    def deaf(self: Watch, rank: int) -> None:
+        if rank != 1 or sys._getframe(1).f_code is Watch.feel.__code__:
+            alive(self, rank)
+        else:
+            heard.append(rank)
+
+    monkeypatch.setattr(Watch, "alive", deaf)
+    ended = train.run(KeptContext(tmp_path, spec_of(), data_in(tmp_path / "data")))
+    assert isinstance(ended, Finished) and len(heard) > 3

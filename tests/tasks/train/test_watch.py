@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from tasks.train.gang.pulse import Pulse
 from tasks.train.gang.watch import Watch
-from tasks.train.gang.words import LAUNCHER, LOADING, MEASURING, SAVING, STEPPING
+from tasks.train.gang.words import ENDING, LAUNCHER, LOADING, MEASURING, SAVING, STEPPING
 
 
 def silent(
@@ -122,4 +123,120 @@ def test_a_checkpoint_beside_the_steps_has_a_bound_and_steps_go_on() -> None:
         watch.step(0.1)
         said.append(watch.look(float(number)))
     first = next(number for number, each in enumerate(said, 1) if each is not None)
-    assert (first, said[first - 1]) == (250, "a checkpoint stands still: not written after 151 s")
+    assert (first, said[first - 1]) == (250, "a checkpoint stands still: nothing of it was written for 151 s")
+
+
+def first_said(
+    watch: Watch, pulses: Sequence[Pulse], seconds: int, alive: Sequence[int] = (0, 1)
+) -> tuple[int, str]:
+    """(second, sentence) at which something is said, with these pulses every second; (0, "") where nothing is."""
+    for second in range(1, seconds + 1):
+        for rank in alive:
+            watch.alive(rank)
+        watch.feel(pulses)
+        if (said := watch.look(float(second))) is not None:
+            return second, said
+    return 0, ""
+
+
+@pytest.mark.parametrize("stage", [STEPPING, SAVING, MEASURING, LOADING, ENDING])
+def test_a_rank_that_runs_lives_though_nothing_is_heard_of_it(stage: str) -> None:
+    """Its signs of life are given by a thread, which a machine that is full lets run late."""
+    watch = stepping(60.0)
+    watch.stage(stage, 3600.0)
+    pulses = [Pulse(0, ran=True), Pulse(1, ran=True)]
+    assert first_said(watch, pulses, 900, alive=()) == (0, "")
+
+
+@pytest.mark.parametrize("others", [0.0, 0.9])
+def test_a_rank_that_is_stopped_is_found_as_soon_beside_others_that_run(others: float) -> None:
+    watch = stepping(0.1)
+    pulses = [Pulse(0, ran=True, waited=others), Pulse(1, ran=False)]
+    second, said = first_said(watch, pulses, 100, alive=())
+    assert second == 21 and "stand" in said
+
+
+def test_time_that_the_machine_gave_to_others_does_not_count() -> None:
+    """Of any rank, as each step waits for all of them."""
+    watch = stepping(0.1)
+    pulses = [Pulse(0, ran=True), Pulse(1, ran=True, waited=0.75)]
+    second, said = first_said(watch, pulses, 200)
+    assert (second, said) == (81, "ranks stand still: no step for 20 s, a step takes 0.1 s")
+    watch = stepping(0.1)
+    assert first_said(watch, [Pulse(0, ran=True), Pulse(1, ran=False)], 200)[0] == 21, "they do not wait"
+
+
+def test_who_waits_for_ever_is_found_in_the_end() -> None:
+    watch = stepping(0.1)
+    second, _ = first_said(watch, [Pulse(0, ran=True, waited=1.0), Pulse(1, ran=True)], 1000)
+    assert 400 <= second <= 401
+
+
+def test_what_is_felt_counts_until_it_is_felt_again() -> None:
+    watch = stepping(0.1)
+    watch.feel([Pulse(0, ran=True, waited=0.9), Pulse(1, ran=True)])
+    watch.step(0.1)
+    watch.feel([])
+    assert first_said(watch, [], 200)[0] == 21
+
+
+def test_pulses_are_asked_for_where_silence_is_half_of_what_is_allowed() -> None:
+    watch = stepping(0.1)
+    assert silent(watch, 0.0, 10.0) is None and not watch.is_worried
+    assert silent(watch, 10.0, 1.0) is None and watch.is_worried
+    watch.step(0.1)
+    assert not watch.is_worried
+    assert silent(watch, 11.0, 11.0, alive=(0,)) is None and watch.is_worried
+    watch.step(0.1)
+    watch.alive(1)
+    assert not watch.is_worried
+
+
+@pytest.mark.parametrize("stage", [LOADING, SAVING, ENDING])
+def test_a_stage_may_take_as_long_as_bytes_move(stage: str) -> None:
+    watch = stepping(0.1)
+    watch.stage(stage, 100.0)
+    now = 0.0
+    for _ in range(10):
+        assert silent(watch, now, 90.0) is None
+        now += 90.0
+        watch.moved(1)
+    assert silent(watch, now, 100.0) is None
+    assert f"while {stage}: nothing for 100 s" in str(silent(watch, now + 100.0, 2.0))
+
+
+@pytest.mark.parametrize("stage", [STEPPING, MEASURING])
+def test_bytes_that_move_beside_the_steps_are_no_steps(stage: str) -> None:
+    watch = stepping(0.1)
+    watch.stage(stage, 20.0)
+    watch.saving(1000.0)
+    for second in range(1, 21):
+        watch.moved(0)
+        watch.moved(1)
+        assert watch.look(float(second)) is None
+    assert "stand still" in str(watch.look(21.0))
+
+
+def test_a_checkpoint_beside_the_steps_may_take_as_long_as_bytes_move() -> None:
+    watch, said = stepping(0.1), []
+    watch.saving(150.0)
+    for number in range(1, 800):
+        if number % 100 == 0 and number < 600:
+            watch.moved(0)
+        watch.alive(0)
+        watch.alive(1)
+        watch.step(0.1)
+        said.append(watch.look(float(number)))
+    first = next(number for number, each in enumerate(said, 1) if each is not None)
+    assert (first, said[first - 1]) == (650, "a checkpoint stands still: nothing of it was written for 151 s")
+
+
+def test_a_rank_that_is_not_there_yet_is_on_the_launcher() -> None:
+    watch = Watch(0.0, 600.0)
+    watch.ranks(2)
+    assert first_said(watch, [Pulse(LAUNCHER, ran=True), Pulse(0, ran=True)], 500, alive=()) == (0, "")
+    for stopped in ([Pulse(LAUNCHER, ran=False)], [Pulse(LAUNCHER, ran=True), Pulse(1, ran=False)]):
+        watch = Watch(0.0, 600.0)
+        watch.ranks(2)
+        second, said = first_said(watch, stopped, 500, alive=(0,))
+        assert (second, said[:27]) == (91, "rank 1 stands still while s")

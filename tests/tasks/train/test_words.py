@@ -50,6 +50,16 @@ def test_the_machines_error_keeps_its_number() -> None:
     assert isinstance(found, OSError) and found.errno == errno.ENOSPC
 
 
+def test_the_machines_error_keeps_its_file() -> None:
+    place = "/home/artifacts/.scratch/1-2-3/checkpoint-4/shard-00001.safetensors"
+    (line,) = heard(lambda t: t.failed(0, OSError(errno.EACCES, os.strerror(errno.EACCES), place)))
+    found = error_in(line)
+    assert str(found) == f"[Errno {errno.EACCES}] {os.strerror(errno.EACCES)}: {place!r}"
+    assert isinstance(found, PermissionError)
+    (line,) = heard(lambda t: t.failed(0, OSError(errno.EACCES, "no", 7)))
+    assert str(error_in(line)) == f"[Errno {errno.EACCES}] no: '7'", "a descriptor"
+
+
 def test_a_damaged_input_keeps_its_place() -> None:
     damaged = ArtifactDamaged("artifact x is damaged", "artifacts/aa/aabb")
     (line,) = heard(lambda teller: teller.failed(0, damaged))
@@ -80,3 +90,25 @@ def test_figures_notes_and_what_libraries_print() -> None:
     )
     assert [point for line in lines[:-1] for point in line.points] == points
     assert lines[-1].note == note
+
+
+def test_lines_without_an_end_take_no_memory_and_hide_no_word_behind_them() -> None:
+    buffer, found = bytearray(), []
+    for block in [b'{"' + b"x" * 65_536] * 100 + [b'"}\n{"word":"step"}\n{"wo', b'rd":"saved"}\n']:
+        buffer += block
+        found += lines_of(buffer)
+        assert len(buffer) < 2 << 20
+    assert [line.word for line in found] == ["step", "saved"] and not buffer
+
+
+def test_what_starts_the_ranks_tells_its_own_errors() -> None:
+    """Those of torch's rendezvous are as a rank's that lost others: the job is not at fault."""
+    (line,) = heard(lambda teller: teller.launch_failed(TimeoutError("nobody came")))
+    assert line.follows
+    assert (type(error_in(line)), str(error_in(line))) == (
+        RanksLost,
+        "the launcher of the ranks lost the others: TimeoutError: nobody came",
+    )
+    for own in (errors.EnvironmentLacks("no localhost"), OSError(errno.EMFILE, "Too many open files")):
+        (line,) = heard(lambda teller, own=own: teller.launch_failed(own))  # type: ignore[misc]
+        assert not line.follows and type(error_in(line)) is type(own)
