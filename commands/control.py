@@ -142,11 +142,9 @@ def _next(database: Database, target: Target, what: str) -> str:
     option = {"ablation": "", "run": "--run ", "job": "--job "}[target.kind]
     if what in _UNDONE_BY:
         return f"; undo it with: {typed(f'{_UNDONE_BY[what]} {option}{target.id}', database.home)}"
-    from db import standings
+    from views.job_story import is_nobody_there
 
-    found = standings.standing(database, 0)  # of no ablation
-    alive = found.workers or any(session.lives is not False for session in found.sessions)
-    return "" if alive else f"; run them with: {typed('up --until-done', database.home)}"
+    return f"; run them with: {typed('up --until-done', database.home)}" if is_nobody_there(database) else ""
 
 
 def _over(target: Target, what: str, home: Home | None) -> str:

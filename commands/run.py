@@ -192,8 +192,9 @@ def _stay(
             session.close(reason, time.time())
             database.settle()
     if reason != "done":
-        how = "up --until-done" if until_done else "up"
-        raise Stopped(f"stopped ({reason}): {departed.sentence}; go on with: {typed(how, home)}")
+        raise Stopped(
+            f"stopped ({reason}): {departed.sentence}; go on with: {typed('up --until-done', home)}"
+        )
 
 
 def leave_seconds(usual: float, notice_left: float | None, session_left: float | None) -> float:

@@ -97,7 +97,7 @@ def command(
     if paused:
         told = ", ".join(names[entry.id] for entry in paused)
         first = typed(f"unpause {paused[0].id}", home)
-        then = typed("up --until-done" if until_done else "up", home)
+        then = typed("up --until-done", home)
         raise Stopped(f"{told}: paused, with everything saved; go on with: {first}, then {then}")
     return 0
 

@@ -70,8 +70,10 @@ def _standing(data: ReportData) -> str:
         return ""
     if done == total:
         return "The one job has succeeded." if total == 1 else f"All {total} jobs have succeeded."
-    others = [f"{count} {state}" for state, count in data.jobs.items() if count and state != "succeeded"]
-    verdict = data.state if data.state in _ENDED else f"not finished ({data.state})"
+    counts = {**data.jobs, "running": data.jobs.get("running", 0) - data.interrupted_jobs}
+    counts["interrupted"] = data.interrupted_jobs
+    others = [f"{count} {state}" for state, count in counts.items() if count and state != "succeeded"]
+    verdict = data.state if data.state in _ENDED else f"not finished ({data.doing or data.state})"
     return f"{verdict.capitalize()}: {', '.join([f'{done} of {total} jobs have succeeded', *others])}."
 
 
