@@ -16,7 +16,7 @@ SUFFIX = ".bundle"
 
 #: Names of other formats, by which programs would take a bundle for what it is not.
 _OTHERS = {
-    **dict.fromkeys((".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".lz4"), "compressed"),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst"), "compressed"),
     **dict.fromkeys((".db", ".sqlite", ".sqlite3"), "a database"),
     **dict.fromkeys((".json", ".yaml", ".yml", ".csv", ".txt", ".md", ".html", ".log", ".py"), "text"),
     **dict.fromkeys((".safetensors", ".bin", ".pt", ".pth", ".npy", ".npz", ".parquet"), "weights or data"),

@@ -17,7 +17,16 @@ from tests.workshop import Workshop
 
 @pytest.mark.parametrize(
     "name",
-    ["one.bundle", "home.baton", "home", "home.tar", "home.2026-12-01", "nightly.v1.2", ".hidden", "ONE.BUNDLE"],
+    [
+        "one.bundle",
+        "home.baton",
+        "home",
+        "home.tar",
+        "home.2026-12-01",
+        "nightly.v1.2",
+        ".hidden",
+        "ONE.BUNDLE",
+    ],
 )
 def test_names_that_people_give_are_taken(name: str, tmp_path: Path) -> None:
     need_name(tmp_path / name)
@@ -62,7 +71,7 @@ def test_a_folder_that_is_not_there_is_told_with_what_makes_it(idle: Workshop, t
     with pytest.raises(InvalidInput, match=f"is no folder yet; make it first: mkdir -p {tmp_path}/a/b"):
         take_out(idle.home, tmp_path / "a" / "b" / "one.bundle")
     (tmp_path / "a").write_text("mine")
-    with pytest.raises(InvalidInput, match="a is no folder$"):
+    with pytest.raises(InvalidInput, match=r"a is no folder$"):
         take_out(idle.home, tmp_path / "a" / "one.bundle")
 
 
