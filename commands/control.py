@@ -185,14 +185,14 @@ def find_target(
     Raises InvalidInput for none, several, or something that is not there.
     """
     from db import jobs, queries
-    from db.absent import no_ablation, no_job, nothing_submitted
+    from db.absent import no_ablation, no_job, nothing_submitted, told_by_status
 
     if sum(given is not None for given in (ablation, run_id, job_label)) > 1:
         raise InvalidInput("name one thing: an ablation, --run ID, or --job JOB")
     if run_id is not None:
         label = queries.run_label(database, run_id)
         if label is None:
-            raise InvalidInput(f"there is no run {run_id} in this home; `status` lists them")
+            raise InvalidInput(f"there is no run {run_id} in this home; {told_by_status(database)}")
         return jobs.Target("run", run_id, f"run {run_id} ({label})")
     if job_label is not None:
         found = queries.find_jobs(database, job_label)
