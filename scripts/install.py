@@ -53,7 +53,7 @@ def told(
         elif (found := _INSTALLS.match(line)) is not None:
             count = found["names"].count(",") + 1
             doing = f"unpacking {count} package{'s' * (count != 1)}"
-            say(f"  downloaded {_megabytes(done)} in all; {doing} ...")
+            say(f"  {f'downloaded {_megabytes(done)} in all' if done else 'all of it is here'}; {doing} ...")
 
 
 def _megabytes(size: float) -> str:

@@ -52,6 +52,11 @@ def test_silence_is_broken_with_what_goes_on() -> None:
     ]
 
 
+def test_where_nothing_has_to_come_that_is_said() -> None:
+    here = ["Processing /wheels/six-1.17.0-py2.py3-none-any.whl", "Installing collected packages: six"]
+    assert said([*here]) == ["  all of it is here; unpacking 1 package ..."]
+
+
 @pytest.fixture
 def stand_in(tmp_path: Path) -> Iterator[Path]:
     """A pip that prints, complains, and ends with a code of its own."""
