@@ -110,8 +110,7 @@ def _act(
             say(json.dumps({"target": {"kind": target.kind, "id": target.id}, "what": what,
                               "jobs": changed.jobs, "running": changed.running}))  # fmt: skip
         elif changed.jobs or changed.running:
-            stop = "stops at its next step" if changed.running == 1 else "stop at their next step"
-            running = f"; {changed.running} running {stop}" if changed.running else ""
+            running = _of_running(database, changed.running)
             jobs_changed = f"{changed.jobs} job{'s' * (changed.jobs != 1)}"
             say(f"{target.name}: {jobs_changed} {what}{running}{_next(database, target, what)}")
         elif over or _has_succeeded(database, target):
@@ -132,6 +131,18 @@ def _has_succeeded(database: Database, target: Target) -> bool:
     if target.kind == "ablation":
         return standings.standing(database, target.id).ablations[0].state == SUCCEEDED
     return states_of(database, target) == {SUCCEEDED}
+
+
+def _of_running(database: Database, count: int) -> str:
+    """What becomes of jobs that count as running; nothing where there are none. Nobody stops where nobody works."""
+    from views.job_story import is_nobody_there
+
+    if not count:
+        return ""
+    if is_nobody_there(database):
+        was, is_ = ("was", "is") if count == 1 else ("were", "are")
+        return f"; {count} that {was} interrupted {is_} not taken up"
+    return f"; {count} running {'stops at its next step' if count == 1 else 'stop at their next step'}"
 
 
 _UNDONE_BY = {"paused": "unpause", "cancelled": "retry"}

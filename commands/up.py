@@ -104,6 +104,7 @@ def command(
 
 def _tell_report(home: Home, database: Database, name: str, ablation_id: int) -> None:
     """One that cannot be made undoes nothing of the work."""
+    say(f"{name}: writing the report ...", error=True)
     # Only now: figures and statistics take seconds to import, which no start should wait for.
     from commands.show import print_report, write_report
 

@@ -179,3 +179,14 @@ def test_the_records_of_a_report_tell_that_nobody_works(home, database):
     kill(database, me)
     found = ablation_record(database, row)
     assert (found.state, found.doing, found.interrupted_jobs) == ("running", "interrupted", 1)
+
+
+@pytest.mark.parametrize("move", ["pause", "cancel"])
+def test_nobody_who_is_gone_is_said_to_stop(home, database, capsys, move):
+    make_ablation(database)
+    me = worker(database)
+    begin(database, me)
+    kill(database, me)
+    assert cli.main(["--home", str(home.root), move]) == 0
+    out = capsys.readouterr().out
+    assert "; 1 that was interrupted is not taken up; " in out and "stops" not in out
