@@ -67,11 +67,8 @@ def _submit_and_run(
     session: SessionOptions,
 ) -> int:
     """The exit code."""
-    if not (as_json or dry_run):  # what planning needs takes seconds to import
-        if detach:
-            say_to_who_waits("planning ...")
-        else:
-            say("planning ...", error=True)
+    if not (as_json or dry_run):
+        say_to_who_waits("planning ...")  # what that needs takes seconds to import
     with uncollected():
         from commands import memory
         from commands.gpus import need_gpus
