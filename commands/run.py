@@ -197,6 +197,15 @@ def _stay(
         )
 
 
+def how_it_goes_on(home: Home, database: Database) -> str:
+    """The end of a sentence on a session that was stopped, which may have had nothing left to do."""
+    with suppress(BatonError):  # whoever asks for the outcome is told
+        states = {entry.state for entry in standings.standing(database).ablations}
+        if states.isdisjoint(("running", "paused")):
+            return "nothing is left to do"
+    return f"go on with: {typed('up --until-done', home)}"
+
+
 def leave_seconds(usual: float, notice_left: float | None, session_left: float | None) -> float:
     """How long to wait for what saves its steps: what a notice named, else what machines usually give; and no longer
     than the session has."""

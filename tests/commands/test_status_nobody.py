@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import update
 
 import cli
+from commands.run import how_it_goes_on
 from db import jobs, members, queries
 from db.engine import Database
 from db.jobs import Claim
@@ -190,3 +191,13 @@ def test_nobody_who_is_gone_is_said_to_stop(home, database, capsys, move):
     assert cli.main(["--home", str(home.root), move]) == 0
     out = capsys.readouterr().out
     assert "; 1 that was interrupted is not taken up; " in out and "stops" not in out
+
+
+def test_who_stops_a_session_is_told_to_go_on_where_something_is_left(home, database):
+    assert how_it_goes_on(home, database) == "nothing is left to do"
+    make_ablation(database)
+    assert how_it_goes_on(home, database).endswith(" up --until-done")
+    assert cli.main(["--home", str(home.root), "pause"]) == 0
+    assert how_it_goes_on(home, database).endswith(" up --until-done"), "which says how it is unpaused"
+    assert cli.main(["--home", str(home.root), "cancel"]) == 0
+    assert how_it_goes_on(home, database) == "nothing is left to do"
