@@ -42,8 +42,8 @@ lint: $(DEV_STAMP)
 # Bytecode is made of what is imported, when it is imported: making it of all that is installed takes two minutes.
 # Processes must be let to: else each would compile torch for itself.
 export PYTHONDONTWRITEBYTECODE :=
-# On a terminal pip shows what it fetches; a log gets the lines below alone.
-INSTALL := @test -t 1 || quiet=--quiet; $(RUN) -m pip install --no-compile $$quiet
+# pip, with what it fetches told: its own bars on a terminal, some lines in a log.
+INSTALL := @$(RUN) scripts/install.py
 KNOWN := import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 12) or sys.exit( \
 	"Baton needs Python 3.10, 3.11 or 3.12, and $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v)
 

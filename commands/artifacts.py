@@ -109,10 +109,21 @@ def _narrow(entries: Sequence[ListedArtifact], columns: int) -> list[str]:
     lines = []
     for entry, (digest, kind, size, mark) in zip(entries, rows):
         about = f"{digest}  {kind:<{widths[1]}}  {size:>{widths[2]}}  {mark:<{widths[3]}}  "
-        room = columns - len(about) - len(f": {entry.name}")
-        job = entry.job if len(entry.job) <= room else f"{entry.job[: max(0, room - 1)]}…"
-        lines.append(f"{about}{job}: {entry.name}"[:columns])
+        lines.append(cut_at_end(f"{about}{_made_by(entry.job, entry.name, columns - len(about))}", columns))
     return lines
+
+
+def _made_by(job: str, name: str, room: int) -> str:
+    """`train recon seed 0: weights` in so many letters: the job gives way first, and goes where nothing of it fits."""
+    left = room - len(f": {name}")
+    if len(job) <= left:
+        return f"{job}: {name}"
+    return f"{job[: left - 1]}…: {name}" if left >= 1 else cut_at_end(name, room)
+
+
+def cut_at_end(text: str, most: int) -> str:
+    """The text, or as much of it as fits with the sign that something is missing."""
+    return text if len(text) <= most else f"{text[: max(0, most - 1)]}…"
 
 
 @command.command("verify")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,11 +16,23 @@ from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home, resolve_home
 from commands.place_type import PLACE, PLACE_TEXT
 from hub.names import is_hub_name
+from settings.shown import shown
 from settings.streams import say
 from settings.typed import typed
 
 if TYPE_CHECKING:
     from settings.home import Home
+
+
+class _NewFile(click.ParamType):
+    """A path as `PLACE` has it, which no path does that ends as a folder's: it would lose that end."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and value.endswith("/"):
+            self.fail(f"{shown(value)} is a folder; name the file in it: {value}home.bundle", param, ctx)
+        return PLACE.convert(value, param, ctx)
 
 
 @click.group("bundle", cls=Suggesting)
@@ -33,7 +45,7 @@ def command(context: click.Context, home_path: str | None) -> None:
 
 @command.command("export")
 @home_option
-@click.argument("file", type=PLACE)
+@click.argument("file", type=_NewFile())
 @click.option(
     "--since",
     type=PLACE_TEXT,
@@ -158,5 +170,20 @@ def import_command(
     else:
         say(
             f"{home.root}: bundle {taken.key[:8]} imported, {taken.files} artifacts, {decimal(taken.bytes)}; "
-            f"go on with: {typed('up --until-done', home)}"
+            + _next(home)
         )
+
+
+def _next(home: Home) -> str:
+    """What to do with what came, the end of a sentence."""
+    from db import standings
+    from db.migrate import look_at_state
+
+    with closing(look_at_state(home)) as database:
+        found = standings.standing(database).ablations
+    if any(entry.state == "running" for entry in found):
+        return f"go on with: {typed('up --until-done', home)}"
+    if paused := [entry.id for entry in found if entry.state == "paused"]:
+        first = typed(f"unpause {paused[0]}", home)
+        return f"it is paused; go on with: {first}, then {typed('up --until-done', home)}"
+    return f"nothing in it is left to do; look at it with: {typed('status', home)}"

@@ -110,8 +110,7 @@ def _act(
             say(json.dumps({"target": {"kind": target.kind, "id": target.id}, "what": what,
                               "jobs": changed.jobs, "running": changed.running}))  # fmt: skip
         elif changed.jobs or changed.running:
-            stop = "stops at its next step" if changed.running == 1 else "stop at their next step"
-            running = f"; {changed.running} running {stop}" if changed.running else ""
+            running = _of_running(database, changed.running)
             jobs_changed = f"{changed.jobs} job{'s' * (changed.jobs != 1)}"
             say(f"{target.name}: {jobs_changed} {what}{running}{_next(database, target, what)}")
         elif over or _has_succeeded(database, target):
@@ -134,6 +133,18 @@ def _has_succeeded(database: Database, target: Target) -> bool:
     return states_of(database, target) == {SUCCEEDED}
 
 
+def _of_running(database: Database, count: int) -> str:
+    """What becomes of jobs that count as running; nothing where there are none. Nobody stops where nobody works."""
+    from views.job_story import is_nobody_there
+
+    if not count:
+        return ""
+    if is_nobody_there(database):
+        was, is_ = ("was", "is") if count == 1 else ("were", "are")
+        return f"; {count} that {was} interrupted {is_} not taken up"
+    return f"; {count} running {'stops at its next step' if count == 1 else 'stop at their next step'}"
+
+
 _UNDONE_BY = {"paused": "unpause", "cancelled": "retry"}
 
 
@@ -142,11 +153,9 @@ def _next(database: Database, target: Target, what: str) -> str:
     option = {"ablation": "", "run": "--run ", "job": "--job "}[target.kind]
     if what in _UNDONE_BY:
         return f"; undo it with: {typed(f'{_UNDONE_BY[what]} {option}{target.id}', database.home)}"
-    from db import standings
+    from views.job_story import is_nobody_there
 
-    found = standings.standing(database, 0)  # of no ablation
-    alive = found.workers or any(session.lives is not False for session in found.sessions)
-    return "" if alive else f"; run them with: {typed('up --until-done', database.home)}"
+    return f"; run them with: {typed('up --until-done', database.home)}" if is_nobody_there(database) else ""
 
 
 def _over(target: Target, what: str, home: Home | None) -> str:
@@ -187,14 +196,14 @@ def find_target(
     Raises InvalidInput for none, several, or something that is not there.
     """
     from db import jobs, queries
-    from db.absent import no_ablation, no_job, nothing_submitted
+    from db.absent import no_ablation, no_job, nothing_submitted, told_by_status
 
     if sum(given is not None for given in (ablation, run_id, job_label)) > 1:
         raise InvalidInput("name one thing: an ablation, --run ID, or --job JOB")
     if run_id is not None:
         label = queries.run_label(database, run_id)
         if label is None:
-            raise InvalidInput(f"there is no run {run_id} in this home; `status` lists them")
+            raise InvalidInput(f"there is no run {run_id} in this home; {told_by_status(database)}")
         return jobs.Target("run", run_id, f"run {run_id} ({label})")
     if job_label is not None:
         found = queries.find_jobs(database, job_label)

@@ -11,7 +11,7 @@ import click
 from commands.options import home_option, resolve_home
 from commands.place_type import PLACE_TEXT
 from settings.shown import one_line
-from settings.streams import say
+from settings.streams import say, say_to_who_waits
 from settings.typed import typed
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 def command(context: click.Context, weights: str | None, home_path: str | None, as_json: bool) -> int:
     """Look, change nothing. Exit code 0 when an ablation can run here with the embedded default, and weights that were
     named can be loaded, else 3; 2 when the home's state is damaged."""
+    if not as_json:
+        say_to_who_waits("looking; what is installed is imported too, which takes a while ...")
     from commands.checks import detectors, imports, machine, network, queue, science, servers, session, state
     from commands.checks.finding import OK
 

@@ -11,6 +11,7 @@ import click
 from commands.options import existing_home, home_option
 from settings.shown import moment, one_line
 from settings.streams import say
+from settings.typed import typed
 
 if TYPE_CHECKING:
     from db.values import Progress
@@ -34,17 +35,22 @@ def command(context: click.Context, home_path: str | None, job: str, follow: boo
     from db import progress
     from db.migrate import look_at_state
     from db.states import FINAL
-    from views.job_story import Entry, job_of, job_story
+    from views.job_story import Entry, doing_of, is_nobody_there, job_of, job_story
 
     home = existing_home(context, home_path)
     database = look_at_state(home)
     row = job_of(database, job)
     if as_json and not follow:
         entries = [entry.as_json() for entry in job_story(home, database, row.id)]
-        say(json.dumps({"job": row.id, "label": row.label, "state": row.state, "entries": entries}))
+        about = {"job": row.id, "label": row.label, "state": row.state, "doing": doing_of(database, row)}
+        say(json.dumps({**about, "entries": entries}))
         return
     if not as_json:
-        say(f"{row.label} (job {row.id}): {row.state}, step {row.step} of {row.target_steps}", now=True)
+        doing = doing_of(database, row)
+        say(f"{row.label} (job {row.id}): {doing}, step {row.step} of {row.target_steps}", now=True)
+    if follow and row.state not in FINAL and is_nobody_there(database):
+        go_on = typed("up --until-done", home)
+        say(f"nobody works on it: there are no workers; start them with: {go_on}", error=True)
     shown: set[Entry] = set()
     live = _Live(as_json)
     while True:  # until nobody reads (`print`), at the latest

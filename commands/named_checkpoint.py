@@ -81,7 +81,7 @@ def find_run(home: Home, name: str) -> Checkpoint:
     if not home.exists:
         raise InvalidInput(f"there is no folder {name}, and no home at {home.root} whose run it could be")
     ablation, arm = named_run(home, said["words"])
-    run = trained_run(home, arm, int(said["seed"]), ablation)
+    run = trained_run(home, arm, int(said["seed"]), ablation, in_words=True)
     return Checkpoint(run.weights, run.model, run.sha256, run.drawn_by, run.drawn_basis, run.protocol)
 
 

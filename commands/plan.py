@@ -11,7 +11,7 @@ import click
 from commands.configuration import Configuration, InOrder, configuration_options, told_how_it_goes_on
 from commands.options import home_option, resolve_home
 from errors import InvalidInput
-from settings.streams import say
+from settings.streams import say, say_to_who_waits
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -54,6 +54,8 @@ def command(
 
 def print_plan(home: Home, config: BaseModel, as_json: bool, asked: Asked | None = None) -> int:
     """Plan `config` for the home and show it. Raises ConfigError as submitting it would."""
+    if not as_json:
+        say_to_who_waits("planning ...")
     from commands.hub_room import told_room
     from db.migrate import look_at_state
     from experiments.proposal import propose

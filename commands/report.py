@@ -8,6 +8,7 @@ import click
 
 from commands.options import existing_home, home_option
 from commands.place_type import PLACE
+from settings.streams import say_to_who_waits
 
 
 @click.command("report")
@@ -31,6 +32,8 @@ def command(
 
     A home that cannot be written is reported on all the same, into another folder (--out).
     """
+    if not as_json:
+        say_to_who_waits("writing the report ...")
     from commands.show import print_report, write_report
     from db.migrate import look_at_state
 

@@ -192,8 +192,18 @@ def _stay(
             session.close(reason, time.time())
             database.settle()
     if reason != "done":
-        how = "up --until-done" if until_done else "up"
-        raise Stopped(f"stopped ({reason}): {departed.sentence}; go on with: {typed(how, home)}")
+        raise Stopped(
+            f"stopped ({reason}): {departed.sentence}; go on with: {typed('up --until-done', home)}"
+        )
+
+
+def how_it_goes_on(home: Home, database: Database) -> str:
+    """The end of a sentence on a session that was stopped, which may have had nothing left to do."""
+    with suppress(BatonError):  # whoever asks for the outcome is told
+        states = {entry.state for entry in standings.standing(database).ablations}
+        if states.isdisjoint(("running", "paused")):
+            return "nothing is left to do"
+    return f"go on with: {typed('up --until-done', home)}"
 
 
 def leave_seconds(usual: float, notice_left: float | None, session_left: float | None) -> float:

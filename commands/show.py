@@ -16,6 +16,7 @@ from reports.comparisons import comparisons_terminal
 from reports.data import ReportData
 from reports.document import to_json
 from reports.meaning import meaning
+from reports.standing import is_whole, standing
 from reports.summary import MARK, Summary, summarise
 from reports.table import terminal_table
 from reports.words import findings
@@ -82,6 +83,8 @@ def print_report(report: Written, as_json: bool) -> None:
         return
     console = Console(width=None if Console().is_terminal else 120)
     console.print(terminal_table(data, summary, console.width))
+    if not is_whole(data):
+        console.print(standing(data), markup=False, highlight=False)
     for sentence in (*findings(data, summary), *meaning(data, summary)):
         console.print(one_line(sentence), markup=False, highlight=False)
     if any(comparison.main is not None for comparison in summary.comparisons):

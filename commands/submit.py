@@ -18,7 +18,7 @@ from commands.options import home_option, resolve_home
 from commands.session_options import SessionOptions, session_options
 from errors import ConfigError, OtherBuild, Overtaken, Stopped
 from settings import given
-from settings.streams import say
+from settings.streams import say, say_to_who_waits
 from settings.typed import typed
 from settings.uncollected import uncollected
 
@@ -67,8 +67,8 @@ def _submit_and_run(
     session: SessionOptions,
 ) -> int:
     """The exit code."""
-    if not as_json and sys.stderr.isatty():
-        say("planning ...", error=True)  # what that needs takes seconds to import
+    if not (as_json or dry_run):
+        say_to_who_waits("planning ...")  # what that needs takes seconds to import
     with uncollected():
         from commands import memory
         from commands.gpus import need_gpus
@@ -118,6 +118,8 @@ def _submit_and_run(
         _, submitted = _submit(home, database, config, first, room)
         run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = standings.standing(database, submitted.ablation_id).ablations
+        if not as_json:
+            say("writing the report ...", error=True)
         # Only now: figures and statistics take seconds to import, which no start should wait for.
         from commands.show import print_report, write_report
 

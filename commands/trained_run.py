@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from commands.own_protocol import OwnProtocol, own_protocol
 from db import naming, queries
@@ -15,12 +16,14 @@ from db.engine import Database
 from db.migrate import look_at_state
 from db.rows import AblationRow, RunRow
 from db.shared_store import open_store
+from db.states import FINAL
 from errors import InvalidInput
 from models.spec import ModelSpec
 from settings.home import Home
 from settings.names import found, look
 from settings.shown import cut, shown
 from settings.suggestions import listed, meant
+from settings.typed import typed
 from tasks.records import JobRecord
 from tasks.specs import NOT_LOOKED_AT, ClosedLoopSpec, OpenLoopSpec, TrainSpec
 from workers.records import job_records
@@ -49,15 +52,16 @@ class TrainedRun:
         return f"{self.run.arm} seed {self.run.seed}"
 
 
-def trained_run(home: Home, arm: str, seed: int, wanted: str | None) -> TrainedRun:
-    """wanted: the ablation by id, name or key; None for the newest.
+def trained_run(home: Home, arm: str, seed: int, wanted: str | None, *, in_words: bool = False) -> TrainedRun:
+    """wanted: the ablation by id, name or key; None for the newest. in_words: a run is named as `named_run` reads it,
+    and not by an option for its ablation.
 
     Raises InvalidInput, naming what there is, for what is unknown, not trained here or not yet trained to its end;
     ArtifactDamaged where the weights are damaged or were cleared away.
     """
     database = look_at_state(home)
     ablation = _ablation(database, home, wanted)
-    run = _run(database, ablation, arm, seed, hint=wanted is None)
+    run = _run(database, ablation, arm, seed, hint=wanted is None, in_words=in_words)
     found = job_records(database, ablation.id)
     train = next(record for record in found if record.id == run.train_job_id)
     if not isinstance(train.spec, TrainSpec):
@@ -69,7 +73,7 @@ def trained_run(home: Home, arm: str, seed: int, wanted: str | None) -> TrainedR
         (job,) = queries.find_jobs(database, str(train.id))
         raise InvalidInput(
             f"{cut(arm)} seed {seed} of {_called(ablation)} is not trained to its end: {job.label} is {job.state} at "
-            f"step {job.step} of {job.target_steps}"
+            f"step {job.step} of {job.target_steps}{_how_it_ends(home, job.state)}"
         )
     store = open_store(home, database)
     database.close()
@@ -124,7 +128,9 @@ def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow
     )
 
 
-def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: bool) -> RunRow:
+def _run(
+    database: Database, ablation: AblationRow, arm: str, seed: int, hint: bool, in_words: bool
+) -> RunRow:
     runs = queries.runs_of(database, ablation.id)
     arm = found(arm, [run.arm for run in runs])
     seeds = [run.seed for run in runs if run.arm == arm]
@@ -132,7 +138,7 @@ def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: b
         arms = dict.fromkeys(run.arm for run in runs)
         raise InvalidInput(
             f"no arm {shown(arm)}{meant(arm, arms)} in {_called(ablation)}; its arms: {listed(arms)}"
-            f"{_elsewhere(database, ablation, arm) if hint else ''}"
+            f"{_elsewhere(database, ablation, arm, seed, in_words) if hint else ''}"
         )
     if seed not in seeds:
         raise InvalidInput(
@@ -141,14 +147,20 @@ def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: b
     return next(run for run in runs if (run.arm, run.seed) == (arm, seed))
 
 
-def _elsewhere(database: Database, ablation: AblationRow, arm: str) -> str:
+def _elsewhere(database: Database, ablation: AblationRow, arm: str, seed: int, in_words: bool) -> str:
     """The newest other ablation that has such an arm, where the newest was meant."""
     for other in reversed(queries.ablation_rows(database)):
         if other.id != ablation.id and any(
             look(run.arm) == look(arm) for run in queries.runs_of(database, other.id)
         ):
-            return f"; {_called(other)} has it: --ablation {other.id}"
+            how = quote(f"{other.id} {arm} seed {seed}") if in_words else f"--ablation {other.id}"
+            return f"; {_called(other)} has it: {how}"
     return ""
+
+
+def _how_it_ends(home: Home, state: str) -> str:
+    """The end of a sentence on a job that is not done; nothing of one that has failed or was cancelled."""
+    return "" if state in FINAL else f"; train it with: {typed('up --until-done', home)}"
 
 
 def _called(ablation: AblationRow) -> str:

@@ -97,13 +97,14 @@ def command(
     if paused:
         told = ", ".join(names[entry.id] for entry in paused)
         first = typed(f"unpause {paused[0].id}", home)
-        then = typed("up --until-done" if until_done else "up", home)
+        then = typed("up --until-done", home)
         raise Stopped(f"{told}: paused, with everything saved; go on with: {first}, then {then}")
     return 0
 
 
 def _tell_report(home: Home, database: Database, name: str, ablation_id: int) -> None:
     """One that cannot be made undoes nothing of the work."""
+    say(f"{name}: writing the report ...", error=True)
     # Only now: figures and statistics take seconds to import, which no start should wait for.
     from commands.show import print_report, write_report
 

@@ -17,6 +17,9 @@ from settings.typed import typed
 #: Part of a label is looked for from so many letters on, and so many labels that have it are told.
 _LEAST_LETTERS, _NAMED = 3, 3
 
+#: Where no label is near, so many are told, of different kinds.
+_KINDS = 6
+
 
 def no_ablation(database: Database, wanted: str | int) -> str:
     for row, until in called_before(database, str(wanted)):
@@ -25,7 +28,12 @@ def no_ablation(database: Database, wanted: str | int) -> str:
             f"and is called {shown(row.name)} now"
         )
     near = meant(str(wanted), {row.name for row in ablation_rows(database)})
-    return f"there is no ablation {shown(wanted)}{near} in this home; `status` lists them"
+    return f"there is no ablation {shown(wanted)}{near} in this home; {told_by_status(database)}"
+
+
+def told_by_status(database: Database) -> str:
+    """Where names and ids of ablations and runs are looked up, the end of a sentence."""
+    return f"those that there are: {typed('status', database.home)}"
 
 
 def nothing_submitted(database: Database) -> str:
@@ -33,16 +41,26 @@ def nothing_submitted(database: Database) -> str:
 
 
 def no_job(database: Database, wanted: str) -> str:
-    """Of a label the beginning may be meant, or any of its words."""
+    """Of a label the beginning may be meant, or any of its words; where nothing is near, what labels are like."""
     with database.read() as tx:
-        labels = list(dict.fromkeys(tx.execute(select(job.c.label).order_by(job.c.id)).scalars()))
+        found = [
+            (row.kind, row.label) for row in tx.execute(select(job.c.kind, job.c.label).order_by(job.c.id))
+        ]
+    labels = list(dict.fromkeys(label for _, label in found))
     part = wanted.strip().casefold()
     having = [shown(label) for label in labels if len(part) >= _LEAST_LETTERS and part in label.casefold()]
     if having:
         near = f" (did you mean {listed(having, _NAMED)}?)"
     else:
         near = meant(wanted, {*labels, *_parts(labels, len(part.split()))})
-    return f"there is no job {shown(wanted)}{near} in this home; `artifacts` names jobs, an id works too"
+    begun = f"there is no job {shown(wanted)}{near} in this home"
+    if near:
+        return begun
+    one_of_a_kind = {kind: shown(label) for kind, label in reversed(found)}  # the first
+    if not one_of_a_kind:
+        return f"{begun}: {nothing_submitted(database)}"
+    some = listed(list(one_of_a_kind.values())[::-1], _KINDS)
+    return f"{begun}; jobs are named by an id, or a label such as {some}"
 
 
 def _parts(labels: Iterable[str], words: int) -> Iterator[str]:

@@ -23,7 +23,8 @@ _UNFINISHED = tuple(state for state in STATES if state != SUCCEEDED)
 
 @dataclass(frozen=True, slots=True)
 class RunStanding:
-    """One arm with one seed: the state that its jobs give it, and the last step that its training committed."""
+    """One arm with one seed: the state that its jobs give it, and the last step that its training committed. `jobs`:
+    how many of its own are in each state."""
 
     id: int
     arm: str
@@ -31,6 +32,7 @@ class RunStanding:
     state: str
     step: int
     target_steps: int
+    jobs: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,19 +227,13 @@ def _ablations(tx: Connection, rows: Sequence[AblationRow]) -> list[AblationStan
     open_ids = set(tx.execute(select(Ablation.id).where(Ablation.open)).scalars())
     for row in rows:
         whole = Counts(row.job_count, counts[row.id])
-        runs_here = [
-            RunStanding(
-                run.id,
-                run.arm,
-                run.seed,
-                Counts(totals.get(run.id, 0), of_runs.get(run.id, ())).state(
-                    run.intent if row.intent == ACTIVE else row.intent
-                ),
-                run.step,
-                run.target_steps,
+        runs_here = []
+        for run in runs[row.id]:
+            own = Counts(totals.get(run.id, 0), of_runs.get(run.id, ()))
+            state = own.state(run.intent if row.intent == ACTIVE else row.intent)
+            runs_here.append(
+                RunStanding(run.id, run.arm, run.seed, state, run.step, run.target_steps, own.by_state)
             )
-            for run in runs[row.id]
-        ]
         standings.append(
             AblationStanding(
                 row.id, row.name, whole.state(row.intent, row.id in open_ids), runs_here, whole.by_state

@@ -100,15 +100,16 @@ class ReportData:
     `runs` in display order: arms appear in the order of their first run. `sections` in the order of the page.
     `closed_loop_reason` says why there are no results, where there are none; `closed_loop_warning` what may have
     lowered them. `random_results`: sequences driven by random actions, judged by `random_judged_by`. `published`:
-    others' rows beneath the table. `state` of the ablation and number of `jobs` by state as `status` shows them;
-    `failures`: a sentence for each failed job. `created_at`: when the figures were gathered, Unix seconds. `order`: of
-    the entries of report.json; those that it does not name come last. `baseline`: the trained arm that the others are
-    compared with; empty for the first. `primary`: the column of the metric that is compared with p; empty for the mean.
-    `scatter`: by column, how trained models of one arm scatter, in the unit that people read. `looks`: for each time
-    that seeds were added, how many of each arm had been judged by then. `last_looks`: of each arm that is looked at,
-    where seeds are adaptive; None where they were named. Raises
-    InvalidInput for a run or an anchor that is given twice, for published rows of another metric, and for a baseline
-    or a primary column that is not there.
+    others' rows beneath the table. `state` of the ablation and number of `jobs` by state, `doing` and
+    `interrupted_jobs` as `status` has them: whether anybody works on what is running, and how many running jobs
+    nobody does. `failures`: a sentence for each failed job. `created_at`: when the figures were gathered, Unix
+    seconds. `order`: of the entries of report.json; those that it does not name come last. `baseline`: the trained
+    arm that the others are compared with; empty for the first. `primary`: the column of the metric that is compared
+    with p; empty for the mean. `scatter`: by column, how trained models of one arm scatter, in the unit that people
+    read. `looks`: for each time that seeds were added, how many of each arm had been judged by then. `last_looks`:
+    of each arm that is looked at, where seeds are adaptive; None where they were named. Raises InvalidInput for a
+    run or an anchor that is given twice, for published rows of another metric, and for a baseline or a primary
+    column that is not there.
     """
 
     ablation: str
@@ -119,6 +120,8 @@ class ReportData:
     created_at: float | None = None
     state: str = ""
     jobs: Mapping[str, int] = field(default_factory=dict)
+    doing: str = ""
+    interrupted_jobs: int = 0
     failures: tuple[str, ...] = ()
     closed_loop_reason: str | None = None
     closed_loop_warning: str | None = None

@@ -30,6 +30,8 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
         "created_at": data.created_at,
         "state": data.state or None,
         "jobs": dict(data.jobs),
+        "doing": data.doing or data.state or None,
+        "interrupted_jobs": data.interrupted_jobs,
         "failures": list(data.failures),
         "arms": [_arm_json(arm, data) for arm in summary.arms],
         "findings": findings(data, summary),

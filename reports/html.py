@@ -14,15 +14,13 @@ from reports.meaning import meaning
 from reports.methods import Interval
 from reports.numbers import duration, fixed, interval_words, p_words, signed
 from reports.section import Section
+from reports.standing import standing
 from reports.summary import Summary
 from reports.words import findings
 from settings.shown import plain
 
 #: Failed jobs that are named; of more only the number.
 FAILURES_SHOWN = 8
-
-#: States in which nothing will change by itself.
-_ENDED = ("succeeded", "failed", "cancelled")
 
 
 def render_html(data: ReportData, summary: Summary) -> str:
@@ -47,7 +45,7 @@ def render_html(data: ReportData, summary: Summary) -> str:
         sequences=" or ".join(str(count) for count in sorted(sequences)),
         findings=findings(data, summary),
         meaning=meaning(data, summary),
-        standing=_standing(data),
+        standing=standing(data),
         written=_written(data.created_at),
         failures_shown=FAILURES_SHOWN,
         sections=[(section.anchor, section.title, parts) for section, parts in shown if parts],
@@ -61,18 +59,6 @@ def _rendered(
         view = part.view(data, summary)
         if view is not None:
             yield Markup(environment.get_template(part.template).render(view).strip())
-
-
-def _standing(data: ReportData) -> str:
-    """How much of the work is behind these figures: `Failed: 37 of 42 jobs have succeeded, 2 failed, 3 blocked`."""
-    done, total = data.jobs.get("succeeded", 0), sum(data.jobs.values())
-    if not total:
-        return ""
-    if done == total:
-        return "The one job has succeeded." if total == 1 else f"All {total} jobs have succeeded."
-    others = [f"{count} {state}" for state, count in data.jobs.items() if count and state != "succeeded"]
-    verdict = data.state if data.state in _ENDED else f"not finished ({data.state})"
-    return f"{verdict.capitalize()}: {', '.join([f'{done} of {total} jobs have succeeded', *others])}."
 
 
 def _written(seconds: float | None) -> str:

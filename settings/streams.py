@@ -87,6 +87,12 @@ def say(line: str = "", *, error: bool = False, now: bool = False) -> None:
         print(line, flush=now)
 
 
+def say_to_who_waits(line: str) -> None:
+    """On a terminal: what the next seconds go to, of a command that then prints all at once. Others wait in silence."""
+    if sys.stderr.isatty():
+        say(line, error=True)
+
+
 def is_unread() -> bool:
     """Whether standard output, or standard error, is a pipe that nobody reads any more."""
     import select  # on use; help alone does without

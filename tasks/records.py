@@ -18,7 +18,8 @@ R = TypeVar("R", bound=JobResult)
 @dataclass(frozen=True, slots=True)
 class AblationRecord:
     """config: its settings as they were submitted. state: running, succeeded, failed, cancelled or paused. jobs: how
-    many are in each state of a job."""
+    many are in each state of a job. doing: what is true while it is running (`db.doing`). interrupted_jobs: of those
+    that count as running, how many no worker does."""
 
     id: int
     name: str
@@ -26,6 +27,8 @@ class AblationRecord:
     command: str
     state: str
     jobs: Mapping[str, int]
+    doing: str = ""
+    interrupted_jobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from db import progress, queries
+from db import progress, queries, standings
 from db.absent import no_job
+from db.doing import doing, those_there
 from db.engine import Database
+from db.held import held_jobs
 from db.rows import AttemptRow, JobStanding, MetricRow
+from db.states import RUNNING
 from errors import InvalidInput
 from settings.home import Home
+from settings.queue import queue_settings
 from settings.shown import shown
 from workers.job_log import read_job_log
 
@@ -47,6 +51,22 @@ def job_of(database: Database, wanted: str) -> JobStanding:
         more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
         raise InvalidInput(f"{shown(wanted)} may be {some}{more}; give the id")
     return rows[0]
+
+
+def doing_of(database: Database, row: JobStanding) -> str:
+    """Its state, but `interrupted` where it counts as running and its worker is gone."""
+    if row.state != RUNNING:
+        return row.state
+    holders = {held.worker_id for held in held_jobs(database) if held.job_id == row.id}
+    workers = standings.standing(database, 0).workers
+    there = those_there({w.id: w.heartbeat_age_seconds for w in workers}, queue_settings().lease_seconds)
+    return doing(row.state, {}, holders, there, begun=True, starting=False)
+
+
+def is_nobody_there(database: Database) -> bool:
+    """No worker, and no session that may start one."""
+    found = standings.standing(database, 0)  # of no ablation
+    return not found.workers and not any(session.lives is not False for session in found.sessions)
 
 
 def job_story(home: Home, database: Database, job_id: int) -> list[Entry]:

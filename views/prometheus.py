@@ -53,14 +53,26 @@ class StateCollector(Collector):
             "Training steps that a run shall have.",
             labels=list(_OF_A_RUN),
         )
+        worked_on = GaugeMetricFamily(
+            "baton_run_worked_on",
+            "1 of a run that a worker works on, 0 of one that waits, was interrupted or is over.",
+            labels=list(_OF_A_RUN),
+        )
+        interrupted = GaugeMetricFamily(
+            "baton_jobs_interrupted",
+            "Jobs that count as running while their worker is gone; the next one takes them up.",
+            labels=["ablation", "ablation_id"],
+        )
         for entry in document["ablations"]:
+            interrupted.add_metric([entry["name"], str(entry["id"])], entry["interrupted_jobs"])
             for state, count in entry["jobs"].items():
                 jobs.add_metric([entry["name"], str(entry["id"]), state], count)
             for run in entry["runs"]:
                 labels = [entry["name"], str(entry["id"]), run["arm"], str(run["seed"])]
                 steps.add_metric(labels, run.get("live_step", run["step"]))
                 targets.add_metric(labels, run["target_steps"])
-        yield from (jobs, steps, targets)
+                worked_on.add_metric(labels, run["doing"] == "running")
+        yield from (jobs, interrupted, steps, targets, worked_on)
         ages = GaugeMetricFamily(
             "baton_worker_heartbeat_age_seconds", "Time since a worker's last sign of life.",
             labels=list(_OF_A_WORKER),

@@ -10,13 +10,16 @@ from db import progress, queries, standings
 from db.checkpoints import FinalWeights, final_weights
 from db.engine import Database
 from db.gang_standings import gang_standings
+from db.held import held_jobs
 from db.progress import RunningAttempt
 from db.rows import AblationRow, plain
 from db.silence import Hearing
 from settings.home import Home
+from settings.queue import queue_settings
 from tasks.registry import KINDS
 from views.addresses import address_of
 from views.differences import differences
+from views.doing import say_what_is_done
 from views.forecast import TimeLeft, time_left
 from views.gangs import gang_document
 from workers.services import SERVICES
@@ -35,12 +38,14 @@ def status_document(
     """Everything `status` shows, as plain JSON. `ablation`: id or name, or None for all.
 
     Each run has `final_weights` (`path` relative to the home, `sha256`), None until its training has ended. To the
-    fields of CONTRACT it gains `live_step`, `steps_per_second` and `values` (the newest losses) while it is worked on,
-    each ablation `time_left` and `differs` (in which settings from the home's first: `from` is its id, `settings` some
-    of them, `more` how many others; None of the first itself), and the document `events` and the address of each
-    service (`flower`, `tensorboard`, `metrics`; None where it does not run), and `troubles`: sentences on what keeps
-    the session of this machine from working. `gangs` are jobs of several devices (`db.gang_standings`) with a
-    `sentence` on what each has or waits for, and `set_aside_for` of a worker the one whose ranks its device is for.
+    fields of CONTRACT it gains `live_step`, `steps_per_second` and `values` (the newest losses) while it is worked
+    on, each ablation `time_left` and `differs` (in which settings from the home's first: `from` is its id, `settings`
+    some of them, `more` how many others; None of the first itself) and `interrupted_jobs` (how many are `running` in
+    the state, while their worker is gone). Both have `doing`, which says of what is `running` whether anybody works
+    on it (`db.doing`). The document has `events` and the address of each service (`flower`, `tensorboard`, `metrics`;
+    None where it does not run), and `troubles`: sentences on what keeps the session of this machine from working.
+    `gangs` are jobs of several devices (`db.gang_standings`) with a `sentence` on what each has or waits for, and
+    `set_aside_for` of a worker the one whose ranks its device is for.
 
     hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines,
     and whether their sessions live.
@@ -56,6 +61,7 @@ def status_document(
     by_job = {row.job_id: row for row in running if row.worker_id in there}
     workers = workers_by_resource([worker["device"] for worker in document["workers"]])
     _compare(document["ablations"], queries.ablation_rows(database))
+    say_what_is_done(document, held_jobs(database), queue_settings().lease_seconds)
     for entry in document["ablations"]:
         for run in entry["runs"]:
             run["final_weights"] = _weights(weights.get(run["id"]))

@@ -19,8 +19,12 @@ _SHARE = 1 / 60
 class StatusLines:
     """Prints what changed, not too often; a failure and the end of an ablation as soon as it is called."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO, clock: Callable[[], float] = time.monotonic, *, awaits: bool = False
+    ) -> None:
+        """awaits: whether who prints only looks on, and is told where nobody works."""
         self._stream = stream
+        self._awaits = awaits
         self._clock = clock
         self._began = self._next = clock()
         self._last: list[str] = []
@@ -31,7 +35,7 @@ class StatusLines:
     def __call__(self, document: Mapping[str, Any]) -> None:
         """`document`: that of `status --json`. Ablations that had ended before are told of only if none goes on."""
         entries = document["ablations"]
-        lines = summary_lines(document)
+        lines = summary_lines(document, awaits=self._awaits)
         failed = sum(entry["jobs"]["failed"] for entry in entries if entry["state"] == "running")
         troubles = list(document.get("troubles", ()))
         told_at_once = failed > self._failed or troubles != self._troubles

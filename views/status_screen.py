@@ -11,12 +11,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from db.doing import INTERRUPTED
 from settings.called import told_apart
 from settings.home import Home
 from settings.shown import moment, readable
 from settings.typed import typed
 from tasks.context import STEPS_PLAYED
 from views.differences import sentence
+from views.doing import counts_in_words, is_starting
 from views.spans import span, time_left_text
 from workers.services import SERVICES
 
@@ -24,7 +26,16 @@ from workers.services import SERVICES
 _ACTION_WIDTH, _LOSSES_WIDTH, _LONG_BARS_WIDTH = 80, 120, 150
 _SHORT_BAR, _LONG_BAR = 14, 40
 
-_STATE_STYLES = {"succeeded": "green", "running": "bold", "failed": "bold red", "paused": "yellow"}
+#: Below this width what a run waits for is told by its first word.
+_WHOLE_STATES_WIDTH = 100
+
+_STATE_STYLES = {
+    "succeeded": "green",
+    "running": "bold",
+    "failed": "bold red",
+    "paused": "yellow",
+    INTERRUPTED: "yellow",
+}
 
 #: Values of a progress that no column of losses shows.
 _NO_LOSSES = frozenset({"total", STEPS_PLAYED})
@@ -75,8 +86,11 @@ def status_screen(
     return Group(*parts)
 
 
-def summary_lines(document: Mapping[str, Any]) -> list[str]:
-    """A line per open ablation, for pipes and logs, after what keeps them from going on."""
+def summary_lines(document: Mapping[str, Any], *, awaits: bool = False) -> list[str]:
+    """A line per open ablation, for pipes and logs, after what keeps them from going on.
+
+    awaits: whether who shows it only looks on, and is told how to start workers where there are none.
+    """
     open_ones = any(entry["state"] == "running" for entry in document["ablations"])
     lines = [f"trouble: {sentence}" for sentence in document.get("troubles", ()) if open_ones]
     lines += [gang["sentence"] for gang in document.get("gangs", ()) if open_ones and not gang["fits"]]
@@ -91,13 +105,20 @@ def summary_lines(document: Mapping[str, Any]) -> list[str]:
                 for run in entry["runs"]
                 if 0 < _step(run) < run["target_steps"]
             ]
-            starting = not document["workers"] and any(
-                session["lives"] for session in document.get("sessions", ())
-            )
+            if document["workers"] and all(worker["job"] for worker in document["workers"]):
+                parts += [words for words in (_doing(entry),) if words != "running"]
             left = time_left_text(entry["time_left"], bool(document["workers"]))
-            parts.append("workers are starting" if starting and left else left)
+            parts.append("workers are starting" if is_starting(document) and left else left)
             lines.append(f"{names[entry['id']]}: {', '.join(filter(None, parts))}")
+    if awaits and open_ones and not document["workers"]:
+        lines.append(_no_workers(document["home"], document["sessions"]).plain)
     return lines
+
+
+def _doing(entry: Mapping[str, Any]) -> str:
+    """What is true of an ablation or a run; its state where that says it all."""
+    state = str(entry["state"])
+    return str(entry.get("doing", state)) if state == "running" else state
 
 
 def _room(height: int | None, ablations: int, others: int) -> tuple[int | None, int | None]:
@@ -110,11 +131,12 @@ def _room(height: int | None, ablations: int, others: int) -> tuple[int | None, 
 
 
 def _heading(entry: Mapping[str, Any], workers: bool, leaves: bool) -> Text:
-    counts = ", ".join(f"{count} {state}" for state, count in entry["jobs"].items() if count)
+    counts = counts_in_words(entry["jobs"], entry.get("interrupted_jobs", 0))
+    state = _doing(entry)
     text = Text.assemble(
         (entry["name"], "bold"),
         (f"  ablation {entry['id']}  ", "dim"),
-        (entry["state"], _STATE_STYLES.get(entry["state"], "")),
+        (state, _STATE_STYLES.get(state, "")),
         f"\njobs: {counts}",
     )
     left = "" if leaves and not workers else time_left_text(entry["time_left"], workers)
@@ -134,7 +156,7 @@ def _runs(runs: Sequence[Mapping[str, Any]], width: int, most: int | None) -> Re
     shown = runs
     if most is not None and len(runs) > most:
         order = {"running": 0, "failed": 1}
-        chosen = sorted(runs, key=lambda run: order.get(run["state"], 2))[: most - 1]
+        chosen = sorted(runs, key=lambda run: order.get(_doing(run), 2))[: most - 1]
         shown = [run for run in runs if run in chosen]
     table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
     table.add_column("run", justify="right", no_wrap=True)
@@ -151,6 +173,7 @@ def _runs(runs: Sequence[Mapping[str, Any]], width: int, most: int | None) -> Re
     for run in shown:
         step, target = _step(run), run["target_steps"]
         rate = run.get("steps_per_second")
+        state = _doing(run) if width >= _WHOLE_STATES_WIDTH else _doing(run).partition(" ")[0]
         table.add_row(
             str(run["id"]),
             run["arm"],
@@ -159,7 +182,7 @@ def _runs(runs: Sequence[Mapping[str, Any]], width: int, most: int | None) -> Re
             ProgressBar(total=target, completed=step, complete_style="cyan", finished_style="green"),
             "" if rate is None else f"{rate:.3g}",
             *_losses(run.get("values", {}), width),
-            Text(run["state"], _STATE_STYLES.get(run["state"], "")),
+            Text(state, _STATE_STYLES.get(state, "")),
         )
     if len(shown) == len(runs):
         return table
@@ -238,7 +261,7 @@ def _no_workers(home: str, sessions: Sequence[Mapping[str, Any]]) -> Text:
     starting = next((entry["id"] for entry in sessions if entry["lives"]), None)
     if starting is not None:
         return Text(f"no workers yet: session {starting} starts them")
-    return Text(f"no workers; start them with: {typed('up', Home(Path(home)))}")
+    return Text(f"no workers; start them with: {typed('up --until-done', Home(Path(home)))}")
 
 
 def _session(entry: Mapping[str, Any], now: float) -> Text:

@@ -29,7 +29,7 @@ def watch_status(look: Callable[[], dict[str, Any]], interval: float, as_json: b
         elif redraws(sys.stdout):
             _screen(console, look, interval)
         else:
-            _each(look, interval, StatusLines(sys.stdout))
+            _each(look, interval, StatusLines(sys.stdout, awaits=True))
     except KeyboardInterrupt:
         console.file.flush()
 

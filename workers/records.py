@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from db import queries
 from db.absent import no_ablation, nothing_submitted
+from db.doing import doing, those_there
 from db.engine import Database
+from db.held import held_jobs
 from db.rows import AblationRow
 from db.standings import standing
+from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
+from settings.queue import queue_settings
 from tasks.context import Point
 from tasks.job_records import records_of_jobs
 from tasks.records import (
@@ -47,7 +51,7 @@ def records_of(database: Database, ablation: str | int | None) -> Records:
     for artifact in queries.artifacts_of(database, row.id):
         artifacts.setdefault(artifact.job_id, []).append(_as(ArtifactRecord, artifact))
     return Records(
-        ablation=_ablation(database, row),
+        ablation=ablation_record(database, row),
         runs=runs,
         jobs=found,
         attempts=[_as(AttemptRecord, attempt) for attempt in queries.attempts_of(database, row.id)],
@@ -79,9 +83,23 @@ def found_in(store: ArtifactStore) -> Find:
     return find
 
 
-def _ablation(database: Database, row: AblationRow) -> AblationRecord:
-    (whole,) = standing(database, row.id).ablations
-    return AblationRecord(row.id, row.name, row.config, row.command, whole.state, whole.jobs)
+def ablation_record(database: Database, row: AblationRow) -> AblationRecord:
+    """The ablation, and whether anybody works on it now."""
+    found = standing(database, row.id)
+    (whole,) = found.ablations
+    there = those_there(
+        {worker.id: worker.heartbeat_age_seconds for worker in found.workers}, queue_settings().lease_seconds
+    )
+    held = {one.job_id: one.worker_id for one in held_jobs(database) if one.ablation_id == row.id}
+    words = doing(
+        whole.state, whole.jobs, set(held.values()), there,
+        begun=bool(whole.jobs[SUCCEEDED]) or any(run.step for run in whole.runs),
+        starting=any(session.lives for session in found.sessions),
+    )  # fmt: skip
+    interrupted = sum(worker not in there for worker in held.values())
+    return AblationRecord(
+        row.id, row.name, row.config, row.command, whole.state, whole.jobs, words, interrupted
+    )
 
 
 def _as(record: type[Record], row: DataclassInstance) -> Record:

@@ -15,6 +15,7 @@ from settings.gpus import ORDER, TOOL_SECONDS, VISIBLE, entries, gpus
 from settings.home import Home
 from settings.installing import pip_install
 from settings.tool import ask_tool
+from settings.typed import typed
 
 #: The default ablation ("quick") writes well under this; CALVIN runs want far more.
 _DISK_GIB = 5.0
@@ -23,7 +24,7 @@ _GIB = 2**30
 
 
 def findings(home: Home) -> list[Finding]:
-    return [_python(), _cores(), _memory(), _disk(home), *_gpus(), _torch()]
+    return [_python(), _cores(), _memory(home), _disk(home), *_gpus(), _torch()]
 
 
 def _python() -> Finding:
@@ -40,13 +41,14 @@ def _cores() -> Finding:
     )
 
 
-def _memory() -> Finding:
+def _memory(home: Home) -> Finding:
     memory = given.memory()
     total, available = memory.total / _GIB, memory.available / _GIB
     detail = f"{available:.1f} GiB available of {total:.1f}{_because(memory.why)}"
     if available >= _MEMORY_GIB:
         return Finding("machine", "memory", OK, detail)
-    return Finding("machine", "memory", WARNING, detail, "use fewer workers: up --cpus 1")
+    fewer = typed("up --until-done --cpus 1", home)
+    return Finding("machine", "memory", WARNING, detail, f"use fewer workers: {fewer}")
 
 
 def _because(why: str) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from db.bundle import lineage
 from db.bundle.archive import STATE, Writer, read_manifest, total_bytes
 from db.bundle.manifest import FORMAT, File, Manifest
+from db.bundle.names import need_bundle, need_name
 from db.bundle.snapshot import Snapshot, note, take
 from db.engine import Database, sqlite_module
 from db.retention import Retention
@@ -87,11 +88,10 @@ def export(
         raise InvalidInput(
             f"a bundle is made of the artifacts in a home; this one's are in {home.artifacts_place}"
         )
+    need_name(target)
     is_new = not (target.exists() or target.is_symlink())
     if not is_new:
         _need_own(db, target)
-    if not target.parent.is_dir():
-        raise InvalidInput(f"{target.parent} is no folder")
     earlier = _earlier(db, since) if since is not None else None
     if not is_new and earlier is not None and _key_of(target) == earlier.key:
         raise InvalidInput(
@@ -267,6 +267,7 @@ def _earlier(db: Database, since: str) -> _Earlier:
         return _Earlier(newest.key, set(newest.held["paths"]))
     path = Path(since)
     try:
+        need_bundle(path)
         with open_regular(path) as stream:
             manifest = read_manifest(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:

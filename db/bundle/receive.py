@@ -24,6 +24,7 @@ from db.bundle.at_work import check_nobody_works
 from db.bundle.contents import Judge, judge_contents
 from db.bundle.inspection import inspect_state
 from db.bundle.manifest import Manifest
+from db.bundle.names import need_bundle
 from db.engine import BUSY_TIMEOUT_SECONDS, Database, sqlite_module
 from db.migrate import open_state, revisions, upgrade
 from db.network_file import give_back, hold, is_shared
@@ -77,6 +78,7 @@ def receive(
             f"a bundle is imported into the folder of a home; its artifacts are in {home.artifacts_place}"
         )
     try:
+        need_bundle(source)
         with _plain_file(source) as stream:
             manifest = read_manifest(stream, os.fstat(stream.fileno()).st_size)
             stream.seek(0)

@@ -149,8 +149,8 @@ def check_names(config: AblationConfig) -> None:
     for name, row in config.arms.items() if isinstance(config.arms, dict) else ():
         if row is not None and name in built_in():
             raise ConfigError(
-                f"arms.{name}: a built-in arm has this name; name yours otherwise, with `base: {name}` if it is one "
-                "with differences"
+                f"arms.{name}: a built-in arm has this name; as it is built in, it is `{name}: null`; name yours "
+                f"otherwise, with `base: {name}` if it is one with differences"
             )
     entries = _entries(config)
     for name in config.trained:

@@ -19,7 +19,7 @@ def tidied(values: Mapping[str, object], place: str) -> dict[str, object]:
     arms, comparison = values.get("arms"), values.get("comparison")
     changed = {"name": _tidy(values.get("name"))}
     if isinstance(arms, Mapping):
-        rows = {_tidy(name): _row(row) for name, row in arms.items()}
+        rows = {_tidy(name): _row(_tidy(name), row) for name, row in arms.items()}
         if len(rows) < len(arms):
             first, second = twins(map(str, arms)) or ("", "")
             raise ConfigError(f"{place}: arms: {shown(first)} and {shown(second)} are one name")
@@ -61,7 +61,10 @@ def named_as(there: AblationConfig, asked: AblationConfig) -> AblationConfig:
     return asked.model_copy(update={"arms": rows, "comparison": comparison})
 
 
-def _row(row: object) -> object:
+def _row(name: object, row: object) -> object:
+    """A built-in arm of which nothing is said, `baseline: {}`, is what `baseline: null` is."""
+    if row == {} and name in built_in():
+        return None
     return _with_tidy(row, "base", "title") if isinstance(row, Mapping) else row
 
 

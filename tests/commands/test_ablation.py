@@ -264,4 +264,6 @@ def test_an_ablation_that_is_not_there_is_named(
 ) -> None:
     for words in (["remove", "nothing", "--yes"], ["rename", "nothing", "x"]):
         assert say(home, "ablation", *words) == 2
-        assert "there is no ablation 'nothing' in this home; `status` lists them" in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert "there is no ablation 'nothing' in this home; those that there are: " in err
+        assert err.endswith(f"cli.py --home {home.argument} status\n")

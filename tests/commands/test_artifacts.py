@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import cli
+from commands.artifacts import _made_by
 from detectors.cache import shared_cache
 from detectors.targets.table import BUTTON
 from settings.home import Home
@@ -66,6 +67,21 @@ def test_a_terminal_without_room_for_paths_shows_what_made_them(
     assert any(line.endswith(name) for line in lines), lines
     (found,) = home.root.glob(told.split()[4].rstrip(";"))
     assert found.name in piped[0]
+
+
+@pytest.mark.parametrize(
+    ("room", "says"),
+    [
+        (40, "train recon seed 0: figure-loss.svg"),
+        (30, "train recon …: figure-loss.svg"),
+        (18, "…: figure-loss.svg"),
+        (17, "figure-loss.svg"),
+        (15, "figure-loss.svg"),
+        (10, "figure-lo…"),
+    ],
+)
+def test_what_gives_way_to_a_narrow_terminal_leaves_a_sign(room: int, says: str) -> None:
+    assert _made_by("train recon seed 0", "figure-loss.svg", room) == says and len(says) <= room
 
 
 def test_verify_names_what_is_bad_and_who_makes_it_again(home: Home, capsys: Capture) -> None:

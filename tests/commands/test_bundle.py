@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,36 @@ def test_a_bad_file_is_one_sentence_and_makes_nothing(
     out, err = run(capsys, "--home", new, "bundle", "import", file, code=2)
     assert out == "" and err.startswith(f"error: {file}: ") and err.count("\n") == 1
     assert not new.exists()
+
+
+def test_a_path_that_ends_as_a_folders_makes_no_file_of_its_name(
+    home: Home, tmp_path: Path, capsys: Capture
+) -> None:
+    _, err = run(capsys, "--home", home.root, "bundle", "export", f"{tmp_path}/backups/", code=2)
+    assert f"is a folder; name the file in it: {tmp_path}/backups/home.bundle" in err
+    assert not (tmp_path / "backups").exists()
+
+
+@pytest.mark.parametrize(
+    ("moves", "says"),
+    [
+        ([], "; go on with: "),
+        ([["pause"]], "; it is paused; go on with: "),
+        ([["cancel"]], "; nothing in it is left to do; look at it with: "),
+    ],
+)
+def test_what_is_said_to_do_with_a_bundle_leads_on(
+    home: Home, tmp_path: Path, capsys: Capture, moves: list[list[str]], says: str
+) -> None:
+    for move in moves:
+        run(capsys, "--home", home.root, *move)
+    run(capsys, "--home", home.root, "bundle", "export", tmp_path / "one.bundle")
+    out, _ = run(capsys, "--home", tmp_path / "new", "bundle", "import", tmp_path / "one.bundle")
+    hint = out.partition(says)[2].strip()
+    for line in hint.split(", then "):
+        words = shlex.split(line)
+        assert words[1].endswith("cli.py") and words[2:4] == ["--home", str(tmp_path / "new")]
+    assert hint.endswith("status" if moves == [["cancel"]] else "up --until-done")
 
 
 def test_wrong_use(home: Home, tmp_path: Path, capsys: Capture) -> None:

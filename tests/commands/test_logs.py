@@ -91,6 +91,34 @@ def test_an_unclear_name_is_refused(home, database, capsys, wanted, says):
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("wanted", ["xyz", "999"])
+def test_a_name_that_is_near_none_is_answered_with_what_jobs_are_called(home, database, capsys, wanted):
+    make_ablation(database)
+    for command in (["logs", wanted], ["pause", "--job", wanted]):
+        assert cli.main(["--home", str(home.root), *command]) == 2
+        err = capsys.readouterr().err
+        assert f"no job '{wanted}' in this home; jobs are named by an id, or a label such as 'train " in err
+        assert err.count("'train ") == 1, "one of each kind"
+
+
+def test_where_nothing_was_submitted_no_job_can_be_named(home, database, capsys):
+    assert cli.main(["--home", str(home.root), "logs", "xyz"]) == 2
+    assert "nothing was submitted yet" in capsys.readouterr().err
+
+
+def test_who_follows_what_nobody_does_is_told_how_it_goes_on(home, database):
+    make_ablation(database)
+    process = subprocess.Popen(
+        [sys.executable, str(CLI), "--home", str(home.root), "logs", JOB, "--follow"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    process.terminate()
+    process.communicate()
+    assert said.startswith("nobody works on it") and said.endswith(" up --until-done\n")
+
+
 def test_following_ends_with_the_job_and_shows_each_entry_once(home, database):
     make_ablation(database)
     claim = start(database, JOB, worker(database), time.time())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,29 @@ def test_a_folder_that_is_called_so_comes_first(tmp_path: Path, monkeypatch: pyt
     assert is_run("recon seed 0") and not is_run("recon") and not is_run("seed 0")
     Path("recon seed 0").mkdir()
     assert not is_run("recon seed 0")
+
+
+def test_a_run_of_another_ablation_is_pointed_to_in_words_that_work(
+    home: Home, database: Database, weights: str
+) -> None:
+    """Commands that take a run by its words have no option for its ablation."""
+    newer = planned("train x", kind="train", spec=training_spec(steps=1), runs=[RunRef("baseline", 0)])
+    plans.submit(database, Plan("two", "newer", {}, [newer], {RunRef("baseline", 0): "train x"}), "s", NOW)
+    with pytest.raises(InvalidInput) as told:
+        find_named(home, "recon seed 0")
+    hint = str(told.value).partition("has it: ")[2]
+    assert hint == "'1 recon seed 0'"
+    (words,) = shlex.split(hint)
+    assert find_named(home, words).sha256 == weights
+
+
+def test_a_run_that_is_not_trained_yet_is_told_with_what_trains_it(
+    home: Home, database: Database, weights: str
+) -> None:
+    newer = planned("train x", kind="train", spec=training_spec(steps=1), runs=[RunRef("baseline", 0)])
+    plans.submit(database, Plan("two", "newer", {}, [newer], {RunRef("baseline", 0): "train x"}), "s", NOW)
+    with pytest.raises(InvalidInput, match=r"not trained to its end: .*; train it with: .* up --until-done$"):
+        find_named(home, "baseline seed 0")
+    jobs.cancel(database, jobs.Target("ablation", 2, "ablation newer"), NOW)
+    with pytest.raises(InvalidInput, match=r"is cancelled at step 0 of \d+$"):
+        find_named(home, "baseline seed 0")

@@ -136,6 +136,12 @@ def test_the_lead_says_how_far_it_is_and_when():
     assert "Not finished (running): 41 of 42 jobs have succeeded, 1 running." in under_way
 
 
+def test_the_lead_does_not_call_running_what_nobody_does():
+    jobs = {"blocked": 1, "running": 2, "succeeded": 39}
+    text = page(one_arm(state="running", jobs=jobs, doing="interrupted", interrupted_jobs=2))
+    assert "Not finished (interrupted): 39 of 42 jobs have succeeded, 1 blocked, 2 interrupted." in text
+
+
 def test_many_failures_are_counted():
     text = page(
         one_arm(jobs={"failed": 20}, state="failed", failures=tuple(f"job {n}: no" for n in range(20)))

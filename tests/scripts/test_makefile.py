@@ -47,8 +47,9 @@ def test_a_log_gets_a_line_for_each_step(tmp_path: Path) -> None:
     made, torch, others = done.stdout.splitlines()
     assert made.startswith(f"Making {setup.venv} with ")
     assert torch.startswith("Installing PyTorch: ") and others.startswith("Installing Baton ")
-    installed = [words for words in setup.asked if words.startswith("-m pip install")]
-    assert len(installed) == 3 and all("--quiet" in words for words in installed)
+    installed = [words.split() for words in setup.asked if "install" in words]
+    assert [words[0] for words in installed] == ["scripts/install.py"] * 3, "which says what comes"
+    assert [words[-1] for words in installed] == ["pip>=25", "torch==2.13.0", "."]
     assert setup().stdout.endswith("is up to date.\n")
 
 
@@ -57,6 +58,7 @@ def test_on_a_terminal_pip_shows_itself(tmp_path: Path) -> None:
     with in_terminal([*setup.words, "-C", str(REPOSITORY)]) as terminal:
         assert terminal.wait() == 0, terminal.text
     assert not any("--quiet" in words for words in setup.asked)
+    assert sum(words.startswith("scripts/install.py") for words in setup.asked) == 3
 
 
 def test_what_was_broken_off_is_made_again(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def gather(records: Records, find: Find) -> ReportData:
         created_at=time.time(),
         state=ablation.state,
         jobs=ablation.jobs,
+        doing=ablation.doing,
+        interrupted_jobs=ablation.interrupted_jobs,
         failures=tuple(dict.fromkeys(f"{label}: {reason}" for label, reason in records.failures)),
         closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
         closed_loop_warning=renderer_warning(jobs, corpora.title),

@@ -16,8 +16,8 @@ from reports.section import Section
 
 #: Of the entries of report.json, as scripts have always had them.
 ORDER = (
-    "ablation", "ablation_id", "created_at", "state", "jobs", "failures", "findings", "baseline",
-    "primary_measure", "arms", "comparisons", "adaptive", "held_out_comparisons", "random_policy",
+    "ablation", "ablation_id", "created_at", "state", "doing", "jobs", "interrupted_jobs", "failures", "findings",
+    "baseline", "primary_measure", "arms", "comparisons", "adaptive", "held_out_comparisons", "random_policy",
     "closed_loop_reason", "closed_loop_warning", "videos", "videos_reason", "gaze", "gaze_pretraining", "data",
     "gaze_detector", "gaze_regions", "ledger", "ledger_by_kind", "runs", "environment",
 )  # fmt: skip

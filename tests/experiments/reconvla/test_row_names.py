@@ -49,6 +49,12 @@ def test_names_that_nobody_could_tell_apart_are_refused(arms: str, says: str) ->
         config(arms)
 
 
+def test_a_built_in_arm_of_which_nothing_is_said_is_the_built_in_one() -> None:
+    asked = config(f"arms={{baseline: {{}}, 'recon ': {{}}, more: {X}}}")
+    assert asked == config(f"arms={{baseline: null, recon: null, more: {X}}}")
+    assert asked.trained["baseline"] is None and asked.trained["more"] is not None
+
+
 def test_what_an_earlier_build_kept_goes_on_being_meant() -> None:
     settings = config(f"arms={{x: {X}, recon: null}}").model_dump(mode="json")
     settings["arms"] = {"x ": settings["arms"]["x"], "recon": None}

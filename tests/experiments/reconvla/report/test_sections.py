@@ -22,8 +22,8 @@ PAIR = (
     "p_value_avg_len_these_weights success primary measures failed_seeds with_failed_as_0 missing_seeds earlier_looks"
 )
 WHOLE = (
-    "ablation ablation_id created_at state jobs failures findings baseline primary_measure arms comparisons "
-    "adaptive held_out_comparisons random_policy closed_loop_reason closed_loop_warning videos "
+    "ablation ablation_id created_at state doing jobs interrupted_jobs failures findings baseline primary_measure arms "
+    "comparisons adaptive held_out_comparisons random_policy closed_loop_reason closed_loop_warning videos "
     "videos_reason gaze gaze_pretraining data gaze_detector gaze_regions ledger ledger_by_kind runs environment"
 )
 TABLE = ",".join([

@@ -1,0 +1,49 @@
+"""`db.doing` of entries in the document of `status --json`, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from db.doing import INTERRUPTED, doing, those_there
+from db.held import HeldJob
+from db.states import RUNNING, SUCCEEDED
+
+
+def say_what_is_done(document: Mapping[str, Any], held: Sequence[HeldJob], lease_seconds: float) -> None:
+    """Add `doing` to ablations and runs, and `interrupted_jobs` to ablations."""
+    ages = {worker["id"]: worker["heartbeat_age_seconds"] for worker in document["workers"]}
+    there = those_there(ages, lease_seconds)
+    starting = is_starting(document)
+    for entry in document["ablations"]:
+        mine = [one for one in held if one.ablation_id == entry["id"]]
+        entry["interrupted_jobs"] = len({one.job_id for one in mine if one.worker_id not in there})
+        for part, holders in (
+            (entry, {one.worker_id for one in mine}),
+            *((run, {one.worker_id for one in mine if one.run_id == run["id"]}) for run in entry["runs"]),
+        ):
+            part["doing"] = doing(
+                part["state"], part["jobs"], holders, there, begun=has_begun(part), starting=starting
+            )
+
+
+def has_begun(entry: Mapping[str, Any]) -> bool:
+    """Of an ablation or a run: whether a job of it has succeeded, or committed a step."""
+    return bool(
+        entry["jobs"].get(SUCCEEDED) or entry.get("step") or any(map(has_begun, entry.get("runs", ())))
+    )
+
+
+def is_starting(document: Mapping[str, Any]) -> bool:
+    """Whether there are no workers yet and a session of this machine starts them."""
+    return not document["workers"] and any(entry["lives"] for entry in document.get("sessions", ()))
+
+
+def counts_in_words(jobs: Mapping[str, int], interrupted: int) -> str:
+    """`27 blocked, 1 running`; running ones whose worker is gone are told as interrupted."""
+    told: dict[str, int] = {}
+    for state, count in jobs.items():
+        told[state] = count - interrupted * (state == RUNNING)
+        if state == RUNNING:
+            told[INTERRUPTED] = interrupted
+    return ", ".join(f"{count} {state}" for state, count in told.items() if count)
