@@ -24,7 +24,7 @@ _OTHERS = {
 
 #: First bytes of files that people have beside a bundle.
 _STARTS = (
-    (b"SQLite format 3\0", "it is a database (a home's state?), not a bundle"),
+    (b"SQLite format 3\0", "it is a database (a home's state?) and no bundle"),
     (b"\x1f\x8b", "it is compressed: unpack it with gunzip first"),
     (b"\x28\xb5\x2f\xfd", "it is compressed: unpack it with unzstd first"),
     (b"\xfd7zXZ\0", "it is compressed: unpack it with unxz first"),
@@ -56,8 +56,8 @@ def what_it_is(path: Path) -> str | None:
     if path.is_dir():
         if Home(path).exists:
             line = typed(f"bundle export FILE{SUFFIX}", Home(path))
-            return f"it is a home, not a bundle of one; make that with: {line}"
-        return "it is a folder; a bundle is one file, which `bundle export` made"
+            return f"it is a home and no bundle of one; make that with: {line}"
+        return "it is a folder and no bundle, which is one file that `bundle export` made"
     try:
         with open_regular(path) as stream:
             start = stream.read(_LOOKED_AT_BYTES)
@@ -65,7 +65,7 @@ def what_it_is(path: Path) -> str | None:
         need_fact(error)
         return None  # whoever reads it says why it cannot
     if not start:
-        return "it is empty"
+        return "it is empty and no bundle: what made or fetched it did not come to an end"
     return next((words for beginning, words in _STARTS if start.startswith(beginning)), None)
 
 

@@ -87,12 +87,12 @@ def others(folder: Path, bundle: Path) -> dict[Path, str]:
     (folder / "plain").mkdir()
     (folder / "fleeting.bundle").symlink_to("nowhere")
     return {
-        folder / "empty": "it is empty",
+        folder / "empty": "it is empty and no bundle",
         folder / "packed.gz": "unpack it with gunzip first",
         folder / "packed.zip": "it is a ZIP file",
         folder / "state": "it is a database",
         folder / "page.bundle": "it is an HTML page",
-        folder / "plain": "it is a folder; a bundle is one file",
+        folder / "plain": "it is a folder and no bundle",
         folder / "fleeting.bundle": "cannot be read: No such file",
         folder / "absent": "cannot be read: No such file",
     }
