@@ -20,7 +20,7 @@ from errors import ConfigError, OtherBuild, Overtaken, Stopped
 from settings import given
 from settings.streams import say
 from settings.typed import typed
-from settings.uncollected import uncollected
+from settings.uncollected import imported
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -69,7 +69,7 @@ def _submit_and_run(
     """The exit code."""
     if not as_json and sys.stderr.isatty():
         say("planning ...", error=True)  # what that needs takes seconds to import
-    with uncollected():
+    with imported():
         from commands import memory
         from commands.gpus import need_gpus
         from commands.hub_room import told_room

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from settings.parent import die_with_parent
-from settings.uncollected import uncollected
+from settings.uncollected import imported
 from tasks.train.gang.life import show_life
 from tasks.train.gang.words import CHECKPOINT, GO_ON, STOP, Teller
 
@@ -45,7 +45,7 @@ def main(order: Path) -> int:
     show_life(teller, rank)
     logging.basicConfig(format=f"rank {rank}: %(message)s")
     try:
-        with uncollected():
+        with imported():
             from tasks.train.gang.work import work  # torch, and all that is trained
 
         work(order, teller, Asked(0) if rank == 0 else None)
