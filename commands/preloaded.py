@@ -6,7 +6,7 @@ import importlib
 import threading
 from contextlib import suppress
 
-from settings.uncollected import uncollected
+from settings.uncollected import imported
 
 
 class Preloaded:
@@ -27,6 +27,6 @@ class Preloaded:
             self._thread.join()
 
     def _load(self) -> None:
-        with suppress(Exception), uncollected():
+        with suppress(Exception), imported():
             for name in self._names:
                 importlib.import_module(name)

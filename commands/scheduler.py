@@ -8,7 +8,7 @@ import click
 
 from commands.options import home_option, working_home
 from commands.session_options import need_broker
-from settings.uncollected import uncollected
+from settings.uncollected import imported
 
 if TYPE_CHECKING:
     from db.engine import Database
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(context: click.Context, home_path: str | None, broker: str | None) -> None:
     """Run one scheduler. Any number may run beside it."""
-    with uncollected():
+    with imported():
         from workers.processes import scheduler_main
 
     home = working_home(context, home_path)

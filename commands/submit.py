@@ -20,7 +20,7 @@ from errors import ConfigError, OtherBuild, Overtaken, Stopped
 from settings import given
 from settings.streams import say, say_to_who_waits
 from settings.typed import typed
-from settings.uncollected import uncollected
+from settings.uncollected import imported
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -69,7 +69,7 @@ def _submit_and_run(
     """The exit code."""
     if not (as_json or dry_run):
         say_to_who_waits("planning ...")  # what that needs takes seconds to import
-    with uncollected():
+    with imported():
         from commands import memory
         from commands.gpus import need_gpus
         from commands.hub_room import told_room

@@ -19,6 +19,7 @@ from settings.called import told_apart
 from settings.home import Home
 from settings.streams import say
 from settings.typed import typed
+from settings.uncollected import imported
 from workers.services import SERVICES
 
 
@@ -57,12 +58,13 @@ def command(
 
     Exit code 1 when an ablation failed, 4 when stopped early.
     """
-    from commands import memory
-    from commands.gpus import need_gpus
-    from commands.run import plan_session, run_home
-    from db import code, queries, standings
-    from db.migrate import open_state
-    from settings.elsewhere import elsewhere
+    with imported():
+        from commands import memory
+        from commands.gpus import need_gpus
+        from commands.run import plan_session, run_home
+        from db import code, queries, standings
+        from db.migrate import open_state
+        from settings.elsewhere import elsewhere
 
     home = existing_home(context, home_path)
     plan = plan_session(session)

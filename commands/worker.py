@@ -14,7 +14,7 @@ from commands.session_options import allow_code_option, need_broker
 from errors import InvalidInput
 from settings.shown import shown
 from settings.suggestions import did_you_mean
-from settings.uncollected import uncollected
+from settings.uncollected import imported
 
 
 @click.command("worker")
@@ -35,7 +35,7 @@ def command(
     session: int | None,
 ) -> None:
     """Run one worker process, pinned to the device in BATON_DEVICE and CUDA_VISIBLE_DEVICES."""
-    with uncollected():
+    with imported():
         from commands.gpus import need_own_gpus
         from db import code
         from db.migrate import open_state

@@ -8,8 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Insert, literal, literal_colum
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from db.dialect import upsert
-from db.statements import UNCOUNTED, job
-from db.states import BLOCKED
+from db.statements import job
 
 
 def insert_new(tx: Connection, now: float, besides: Container[str]) -> Insert:
@@ -21,8 +20,7 @@ def insert_new(tx: Connection, now: float, besides: Container[str]) -> Insert:
     same: dict[str, object] = {
         name: each.arg for name, each in defaults if isinstance(each, ScalarElementColumnDefault)
     }
-    # waiting_on: counted once the dependencies have rows.
-    same |= {"state": BLOCKED, "waiting_on": UNCOUNTED, "created_at": now}
+    same["created_at"] = now
     written = {
         name: str(literal(value, job.c[name].type).compile(tx.engine, compile_kwargs={"literal_binds": True}))
         for name, value in same.items()

@@ -24,7 +24,7 @@ from db.parts import in_parts
 from db.redaction import without_passwords
 from db.rows import AblationRow
 from db.schema import AblationJob, Run
-from db.statements import ablation, dependency, job, run, wanted
+from db.statements import UNCOUNTED, ablation, dependency, job, run, wanted
 from db.states import ACTIVE, BLOCKED, CANCELLED, PAUSED, QUEUED, READY, RUNNING
 from errors import Overtaken
 from settings.code_source import Source
@@ -32,7 +32,13 @@ from settings.json_values import JsonObject
 from settings.uncollected import uncollected
 
 #: Columns of a job that a plan tells, in the order of the table.
-_OWN = ("key", "kind", "version", "label", "spec", "resource", "devices", "priority", "fair", "target_steps")
+_OWN = (
+    "key", "kind", "version", "label", "spec", "resource", "devices", "priority", "fair", "state", "waiting_on",
+    "target_steps",
+)  # fmt: skip
+
+#: Stands between texts that are made in one go.
+_BETWEEN = "\0"
 
 #: Ids of ablation, job, and run or None.
 Link = tuple[int, int, int | None]
@@ -149,7 +155,7 @@ def submit_in(
     ablation_id, new = _ablation(tx, plan, command, now, grows)
     before = tx.execute(select(func.coalesce(func.max(job.c.id), 0))).scalar_one()
     new_jobs = insert_new(tx, now, besides=_OWN)
-    insert_plain(tx, new_jobs, _OWN, [_row_of(planned) for planned in plan.jobs])
+    insert_plain(tx, new_jobs, _OWN, _rows_of(plan.jobs))
     for planned in plan.jobs:
         if planned.nodes > 1:  # few are, and every column of an insert costs each job
             several = {"nodes": planned.nodes, "elastic": planned.elastic}
@@ -158,13 +164,20 @@ def submit_in(
     # Ids grow (`db.ids`), and nobody else writes meanwhile.
     ids: dict[str, int] = dict(tx.execute(select(job.c.key, job.c.id).where(job.c.id > before)).all())
     added = len(ids)
+    if added < len(plan.jobs):  # what is there already may have ended
+        tx.execute(update(job).where(job.c.id > before).values(state=BLOCKED, waiting_on=UNCOUNTED))
     shared_ids: list[int] = []
     for keys in in_parts([planned.key for planned in plan.jobs if planned.key not in ids]):
         found = dict(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(keys))).all())
         shared_ids += found.values()
         ids |= found
 
-    edges = [(ids[planned.key], ids[need.key], need.role) for planned in plan.jobs for need in planned.needs]
+    edges = [
+        (job_id, ids[need.key], need.role)
+        for planned in plan.jobs
+        for job_id in (ids[planned.key],)
+        for need in planned.needs
+    ]
     insert_plain(
         tx, upsert(tx, dependency).on_conflict_do_nothing(), ("job_id", "depends_on_id", "role"), edges
     )
@@ -197,12 +210,30 @@ def submit_in(
     return Submitted(ablation_id, added, len(plan.jobs) - added)
 
 
-def _row_of(planned: PlannedJob) -> tuple[int | str | None, ...]:
-    """Its `_OWN`, as drivers take them."""
+def _rows_of(several: Sequence[PlannedJob]) -> list[tuple[int | str | None, ...]]:
+    """Their `_OWN`, as drivers take them: as they are where nothing of what they need is there yet."""
+    return [
+        (
+            planned.key, planned.kind, planned.version, planned.label, spec, planned.resource, planned.devices,
+            planned.priority, planned.fair, BLOCKED if planned.needs else READY, _waits_for(planned.needs),
+            planned.target_steps,
+        )
+        for planned, spec in zip(several, _texts([planned.spec for planned in several]), strict=True)
+    ]  # fmt: skip
+
+
+def _waits_for(needs: Sequence[Dependency]) -> int:
+    """How many jobs; one may be needed in several roles."""
+    return len(needs) if len(needs) < 2 else len({need.key for need in needs})
+
+
+def _texts(several: Sequence[JsonObject]) -> list[str]:
+    """Each as JSON. Made in one go and cut: beginning anew for each takes longer than all else of it."""
+    parted = [part for one in several for part in (one, _BETWEEN)][:-1]
+    texts = json.dumps(parted)[1:-1].split(f", {json.dumps(_BETWEEN)}, ")
     return (
-        planned.key, planned.kind, planned.version, planned.label, json.dumps(planned.spec), planned.resource,
-        planned.devices, planned.priority, planned.fair, planned.target_steps,
-    )  # fmt: skip
+        texts if len(texts) == len(several) else [json.dumps(one) for one in several]
+    )  # one holds it itself
 
 
 def in_place_of(there: AblationRow, plan: Plan, now: float, what: str) -> Callable[[Connection], None]:

@@ -56,8 +56,9 @@ def both_json(value: object, seen: dict[type, tuple[object, tuple[Json, Json]]])
         return _both_of_many(value, seen)
     plain: dict[str, Json] = {}
     keyed: dict[str, Json] | None = None  # as `plain`
+    fields = vars(value)
     for name, default, is_aside in entries:
-        held = getattr(value, name)
+        held = fields[name]
         if held == default:
             continue
         one = other = held

@@ -7,6 +7,7 @@ JSON, with the number of their format where there was more than one.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -16,7 +17,7 @@ from settings.arithmetic import THREADS
 from settings.json_values import Json, JsonObject
 from settings.shown import shown
 from settings.typed_json import both_json, from_json, to_json
-from settings.uncollected import uncollected
+from settings.uncollected import imported, uncollected
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -212,7 +213,9 @@ class Kind(Generic[S, R]):
     def load_body(self) -> Callable[[TaskContext[S]], Finished[R] | Yielded]:
         """Import and return the function."""
         module, _, function = self.body.partition(":")
-        with uncollected():  # torch and transformers make a million objects, which all stay
+        # torch and transformers make a million objects, which all stay. Once they are there a worker may hold a model.
+        first = module not in sys.modules and "torch" not in sys.modules
+        with imported() if first else uncollected():
             loaded = importlib.import_module(module)
         body: Callable[[TaskContext[S]], Finished[R] | Yielded] = getattr(loaded, function)
         return body

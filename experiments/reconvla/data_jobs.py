@@ -93,6 +93,8 @@ class DataJobs:
         gaze, named = self._gaze, f"{purpose}{self._of}"
         resource = "accelerator" if self._on_accelerator else None
         needs = []
+        looked_for = GazeSpec(number=0, unknown_wording=gaze.unknown_wording, **vars(self.detector))
+        add_gaze = self._book.alike(GAZE, looked_for, "number", "episode", resource)
         for first in range(0, len(corpus.entries), self._data.chunk):
             entries = corpus.entries[first : first + self._data.chunk]
             last = first + len(entries) - 1
@@ -101,12 +103,7 @@ class DataJobs:
             ingest = self._book.add(INGEST, label, spec, [], target_steps=len(entries))
             needs.append(Dependency(ingest, "episode"))
             for entry in entries:
-                looked_for = GazeSpec(
-                    number=entry.number, unknown_wording=gaze.unknown_wording, **vars(self.detector)
-                )
-                frames = [Dependency(ingest, "episode")]
-                label = f"gaze {named} task_{entry.number}"
-                found = self._book.add(GAZE, label, looked_for, frames, resource=resource)
+                found = add_gaze(f"gaze {named} task_{entry.number}", entry.number, ingest)
                 needs.append(Dependency(found, "gaze"))
         about = IndexSpec(
             split=corpus.split,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import func, select
@@ -9,7 +10,7 @@ from sqlalchemy import func, select
 from db import jobs, plans, queries
 from db.engine import Database
 from db.jobs import Ending, Seconds, Target
-from db.plans import Plan, RunRef
+from db.plans import Plan, PlannedJob, RunRef
 from db.schema import AblationJob, JobDependency
 from db.standings import standing
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
@@ -199,3 +200,26 @@ def test_a_report_that_was_begun_before_the_ablation_grew_ends_beside_it(databas
     plans.submit(database, small, "submit", NOW, queries.ablation_row(database, "large"))
     assert states(database)["b"] == CANCELLED, "nobody asks for it any more"
     assert not row(database, "report").cancel_requested
+
+
+def test_parameters_are_kept_as_they_are_whatever_texts_they_hold(database: Database) -> None:
+    held = [{}, {"a": ["x", "\0", "y"]}, {"b": "\0", "c": 'ö", "'}, {"d": [{}, "\0", {}], "e": None}]
+    several = [PlannedJob(**{**vars(planned(str(number))), "spec": spec}) for number, spec in enumerate(held)]
+    for some in (several, several[:1], several[2:3]):
+        submit(database, *some, key=f"of {len(some)} {some[0].key}")
+    with database.read() as tx:
+        kept = tx.exec_driver_sql("SELECT spec FROM job ORDER BY id").scalars().all()
+    assert [json.loads(one) if isinstance(one, str) else one for one in kept] == held
+
+
+def test_a_plan_of_which_some_is_there_waits_for_the_rest_alone(database: Database) -> None:
+    submit(database, planned("done"), planned("open"), key="one")
+    jobs.succeed(database, start(database, "done", worker(database)), Ending(SUCCEEDED, 1), NOW)
+    submit(
+        database, planned("done"), planned("open"), planned("new"), planned("of done", ["done"]),
+        planned("of all", ["done", "open", "new"]), key="two",
+    )  # fmt: skip
+    assert {key: states(database)[key] for key in ("new", "of done", "of all")} == {
+        "new": READY, "of done": READY, "of all": BLOCKED
+    }  # fmt: skip
+    assert row(database, "of all").waiting_on == 2

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from settings.asked_signals import heed_parent_alone
 from settings.parent import die_with_parent
-from settings.uncollected import uncollected
+from settings.uncollected import imported
 from tasks.train.gang.life import moving, show_life
 from tasks.train.gang.words import CHECKPOINT, GO_ON, STOP, Teller
 
@@ -47,7 +47,7 @@ def main(order: Path) -> int:
     show_life(teller, rank)
     logging.basicConfig(format=f"rank {rank}: %(message)s")
     try:
-        with uncollected():
+        with imported():
             from tasks.train.gang.work import work  # torch, and all that is trained
 
         work(order, teller, Asked(0) if rank == 0 else None, moving(teller, rank))
