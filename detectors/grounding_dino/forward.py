@@ -94,7 +94,7 @@ class OnePhraseForward:
             seen, text = layer(seen, text, words, places)
         return self._decoded(seen, text, places)
 
-    def _new_words(self, ids: torch.Tensor) -> _Words:
+    def _new_words(self, ids: Any) -> _Words:
         from transformers.models.grounding_dino.modeling_grounding_dino import (
             encode_sinusoidal_position_embedding,
             generate_masks_with_special_tokens_and_transfer_map,

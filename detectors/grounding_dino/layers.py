@@ -139,7 +139,8 @@ def fold_normalisation(tower: nn.Module) -> bool:
     """Make the batch normalisations of a ResNet a part of the convolutions before them; True where there were some."""
     from transformers.models.resnet.modeling_resnet import ResNetConvLayer, ResNetShortCut
 
-    layers = [one for one in tower.modules() if isinstance(one, ResNetConvLayer | ResNetShortCut)]
+    kinds = ResNetConvLayer, ResNetShortCut
+    layers: list[Any] = [one for one in tower.modules() if isinstance(one, kinds)]
     for layer in layers:
         convolution, normalisation = layer.convolution, layer.normalization
         spread = normalisation.running_var + getattr(normalisation, "eps", 1e-5)  # frozen ones have no other
