@@ -133,10 +133,15 @@ def _nearest_match(
     height, width = picture.shape[:2]
     step = math.ceil(math.sqrt(height * width / COMPARED_PIXELS))
     places = np.lib.stride_tricks.sliding_window_view(image, (height, width), axis=(0, 1))
-    places = places[..., ::step, ::step]  # (Y, X, 3, h, w)
-    wanted = picture[::step, ::step].transpose(2, 0, 1)
-    levels = np.maximum(places, wanted) - np.minimum(places, wanted)  # in uint8, which is fastest
-    sums = np.minimum(levels, OTHER_LEVELS).reshape(*levels.shape[:2], -1).sum(-1, dtype=np.uint32)
+    places = places[..., ::step, ::step].transpose(0, 1, 3, 4, 2)  # (Y, X, h, w, 3)
+    wanted = picture[::step, ::step].reshape(1, -1)
+    there = places.copy().reshape(
+        -1, wanted.size
+    )  # a row of bytes for each place: all that follows runs along it
+    levels = np.maximum(there, wanted)  # in uint8, which is fastest
+    levels -= np.minimum(there, wanted, out=there)
+    np.minimum(levels, OTHER_LEVELS, out=levels)
+    sums = cv2.reduce(levels, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).reshape(places.shape[:2])
     differences = sums / (wanted.size * OTHER_LEVELS)
     y, x = np.ogrid[: differences.shape[0], : differences.shape[1]]
     away = np.hypot(x - expected[0], y - expected[1])

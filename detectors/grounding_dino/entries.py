@@ -17,6 +17,8 @@ MODEL_TYPES = ("grounding-dino", "mm-grounding-dino")
 _ELSEWHERE = (
     "backbone", "use_timm_backbone", "use_pretrained_backbone", "transformers_weights", "quantization_config",
 )  # fmt: skip
+#: The two stages of every released model: boxes are proposed by the picture, and learned queries look at them.
+_NEEDED = ("two_stage", "embedding_init_target")
 #: Of another library, which makes its own models.
 _TIMM = "timm_backbone"
 #: Any other text names a program that its library downloads.
@@ -28,6 +30,11 @@ def check_entries(file: Path, values: Mapping[str, Any]) -> None:
     model_type = values.get("model_type")
     if not isinstance(model_type, str) or model_type not in MODEL_TYPES:
         raise CheckpointError(f"{file}: model_type is {shown(model_type)}, not {shown(MODEL_TYPES[0])}")
+    for name in _NEEDED:
+        if not values.get(name, True):
+            raise CheckpointError(
+                f"{file}: {name} is {shown(values[name])}; only models that propose boxes themselves are known"
+            )
     for place, name, value in _entries(values):
         if isinstance(value, float) and not math.isfinite(value):
             raise CheckpointError(f"{file}: {cut(place)} is {value}; numbers must be finite")

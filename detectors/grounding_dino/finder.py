@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from detectors.base import Box, Candidate, NoTarget, Reason, Target
 from detectors.grounding_dino.files import DEFAULT_WEIGHTS, vocabulary_of, weights_digest
-from detectors.grounding_dino.io import Prediction, caption, prepare_image, read_predictions
+from detectors.grounding_dino.forward import OnePhraseForward
+from detectors.grounding_dino.io import Prediction, caption, prepare_images, read_predictions
 from detectors.grounding_dino.model import load_model
 from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError
@@ -66,7 +67,7 @@ class GroundingDinoFinder:
         self.batch_size = batch_size
         self._planned_precision = precision
         self.precision = self._resolved(precision)
-        self._loaded: tuple[Any, Any] | None = None
+        self._loaded: tuple[Any, OnePhraseForward] | None = None
 
     @cached_property
     def version(self) -> str:
@@ -78,7 +79,7 @@ class GroundingDinoFinder:
         official = Path(self.weights)
         words = [vocabulary_of(official)] if self.weights.endswith(".pth") and official.is_file() else []
         thresholds = f"{self.threshold:g} {self.text_threshold:g}"
-        return f"4 {weights_digest(self.weights, *words)} {thresholds} {self._planned_precision}"
+        return f"5 {weights_digest(self.weights, *words)} {thresholds} {self._planned_precision}"
 
     def check(self) -> None:
         """See `Finder.check`: loads the weights into main memory and drops them."""
@@ -127,23 +128,15 @@ class GroundingDinoFinder:
     def _candidates(
         self, images: Sequence[NDArray[np.uint8]], target: Target
     ) -> list[list[Candidate] | NoTarget]:
-        processor, model = self._load()
+        processor, forward = self._load()
         pictures = processor.image_processor
         edges = pictures.size["shortest_edge"], pictures.size["longest_edge"]
-        prepared = [prepare_image(image, *edges, pictures.image_mean, pictures.image_std) for image in images]
+        pixels = prepare_images(images, *edges, pictures.image_mean, pictures.image_std)  # (N, 3, h, w)
         ids = processor.tokenizer(caption(target.phrase))["input_ids"]
-        pixels = torch.stack(prepared)  # (N, 3, h, w)
-        tokens = torch.tensor([ids] * len(images))
         with self._computing():
-            outputs = model(
-                pixel_values=pixels.to(self.device),
-                pixel_mask=torch.ones(len(images), *pixels.shape[2:], dtype=torch.long, device=self.device),
-                input_ids=tokens.to(self.device),
-                attention_mask=torch.ones_like(tokens).to(self.device),
-                token_type_ids=torch.zeros_like(tokens).to(self.device),
-            )
-        logits, boxes = outputs.logits.float().cpu(), outputs.pred_boxes.float().cpu()
-        self._check_finite(logits[..., : len(ids)], boxes, target.phrase)
+            told, places_told = forward(pixels.to(self.device), ids)
+        logits, boxes = told.float().cpu(), places_told.float().cpu()
+        self._check_finite(logits, boxes, target.phrase)
         found: list[list[Candidate] | NoTarget] = []
         for image, row, places in zip(images, logits, boxes, strict=True):
             predictions = read_predictions(
@@ -154,7 +147,6 @@ class GroundingDinoFinder:
         return found
 
     def _check_finite(self, logits: torch.Tensor, boxes: torch.Tensor, phrase: str) -> None:
-        """`logits` (N, Q, words) of the phrase's own words: the places beyond them are minus infinity by design."""
         if bool(logits.isfinite().all()) and bool(boxes.isfinite().all()):
             return
         remedy = (
@@ -165,11 +157,10 @@ class GroundingDinoFinder:
             f"{self.precision}: {remedy}"
         )
 
-    def _load(self) -> tuple[Any, Any]:
+    def _load(self) -> tuple[Any, OnePhraseForward]:
         if self._loaded is None:
             processor, model = load_model(self.weights, self.device)
-            encode_text_once(model)
-            self._loaded = processor, model
+            self._loaded = processor, OnePhraseForward(model)
         return self._loaded
 
     def _computing(self) -> AbstractContextManager[Any]:
@@ -181,37 +172,6 @@ class GroundingDinoFinder:
         if precision != AUTO:
             return precision
         return "fp16" if torch.device(self.device).type == "cuda" else "fp32"
-
-
-def encode_text_once(model: Any) -> None:
-    """Make a transformers GroundingDINO encode each phrase once, whatever number of frames ask for it."""
-    model.model.text_backbone = OncePerPhrase(model.model.text_backbone)
-
-
-class OncePerPhrase(torch.nn.Module):
-    """A text encoder that remembers its answers. All rows of a batch must be the same phrase."""
-
-    def __init__(self, encoder: torch.nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self._known: dict[tuple[int, ...], torch.Tensor] = {}
-
-    def forward(
-        self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        token_type_ids: torch.Tensor,
-        position_ids: torch.Tensor,
-        return_dict: bool = True,
-    ) -> Any:
-        from transformers.modeling_outputs import BaseModelOutput
-
-        phrase = tuple(input_ids[0].tolist())
-        if phrase not in self._known:
-            first = (part[:1] for part in (input_ids, attention_mask, token_type_ids, position_ids))
-            self._known[phrase] = self.encoder(*first, return_dict=True).last_hidden_state
-        state = self._known[phrase].expand(len(input_ids), -1, -1)
-        return BaseModelOutput(last_hidden_state=state) if return_dict else (state,)
 
 
 def _to_candidate(prediction: Prediction, image: NDArray[np.uint8]) -> Candidate | None:

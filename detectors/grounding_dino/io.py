@@ -64,11 +64,27 @@ def prepare_image(
 
     mean, std: of values 0 to 1, by colour; ImageNet's unless a folder says otherwise.
     """
-    height, width = resized_shape(image.shape[0], image.shape[1], shortest, longest)
-    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-    pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).float() / 255
+    pixels = torch.from_numpy(np.array(_resized(image, shortest, longest))).permute(2, 0, 1).float() / 255
     means, deviations = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
     return (pixels - means) / deviations
+
+
+def prepare_images(
+    images: Sequence[NDArray[np.uint8]],
+    shortest: int = SHORTEST_EDGE,
+    longest: int = LONGEST_EDGE,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> torch.Tensor:
+    """(N, 3, h, w) of N images of one size, each as `prepare_image` has it; a pixel's colours lie side by side."""
+    resized = np.stack([np.asarray(_resized(image, shortest, longest)) for image in images])
+    pixels = torch.from_numpy(resized).float().div_(255)  # (N, h, w, 3)
+    return pixels.sub_(torch.tensor(mean)).div_(torch.tensor(std)).permute(0, 3, 1, 2)
+
+
+def _resized(image: NDArray[np.uint8], shortest: int, longest: int) -> Image.Image:
+    height, width = resized_shape(image.shape[0], image.shape[1], shortest, longest)
+    return Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
 
 
 def read_predictions(
@@ -82,24 +98,32 @@ def read_predictions(
 ) -> list[Prediction]:
     """Queries of one image whose best token scores above `box_threshold`, in the model's order.
 
-    `logits` (Q, 256) and `boxes` (Q, 4) are one sample of the model's output, `input_ids` the caption's
-    tokens without padding. A query's words are the tokens above `text_threshold`; with `remove_combined` only
+    `logits` (Q, 256 or the caption's tokens) and `boxes` (Q, 4) are one sample of the model's output, `input_ids` the
+    caption's tokens without padding. A query's words are the tokens above `text_threshold`; with `remove_combined` only
     those of the sub-sentence that holds its best token.
     """
     scores = logits.float().sigmoid()
     best, places = scores.max(dim=1)
-    kept = (best > box_threshold).nonzero().flatten().tolist()
+    kept = (best > box_threshold).nonzero().flatten()
     ends = [place for place, token in enumerate(input_ids) if token in SEPARATOR_IDS]
+    told = zip(
+        (scores[kept] > text_threshold).tolist(),
+        boxes[kept].tolist(),
+        best[kept].tolist(),
+        places[kept].tolist(),
+        strict=True,
+    )
     found = []
-    for query in kept:
+    phrases: dict[tuple[int, ...], str] = {}  # most queries see the same words
+    for words, (cx, cy, width, height), score, place in told:
         first, last = 0, LAST_PLACE
         if remove_combined:
-            end = bisect_left(ends, int(places[query]))
+            end = bisect_left(ends, place)
             first, last = ends[end - 1], ends[end]
-        words = (scores[query, first + 1 : last] > text_threshold).nonzero().flatten() + first + 1
-        cx, cy, width, height = boxes[query].tolist()
-        phrase = _decode(tokenizer, [input_ids[place] for place in words.tolist()])
-        found.append(Prediction((cx, cy, width, height), float(best[query]), phrase))
+        ids = tuple(input_ids[at] for at in range(first + 1, min(last, len(words))) if words[at])
+        if ids not in phrases:
+            phrases[ids] = _decode(tokenizer, list(ids))
+        found.append(Prediction((cx, cy, width, height), score, phrases[ids]))
     return found
 
 

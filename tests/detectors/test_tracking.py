@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from detectors.tracking import Tracker
+from detectors.tracking import AWAY_PER_PIXEL, OTHER_LEVELS, Tracker, _nearest_match
 from tests.detectors.scenes import PAINT, paint, table
 
 BOX = (60, 80, 76, 96)
@@ -76,3 +76,32 @@ def test_a_box_that_leaves_the_frame_is_cut_to_it():
         x, y = start
         followed = Tracker(leaving(x, y), (x, y, x + 30, y + 30)).follow(leaving(*end))
         assert followed.moved and followed.box == box
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(9, 13), (31, 22), (60, 75)], ids=["small", "whole", "thinned out"]
+)
+def test_the_nearest_match_is_that_of_every_place_by_itself(height, width):
+    random = np.random.default_rng(height)
+    image = random.integers(0, 255, (height + 4, width + 7, 3), dtype=np.uint8)
+    picture = image[2 : 2 + height, 3 : 3 + width] // 2 + random.integers(
+        0, 60, (height, width, 3), dtype=np.uint8
+    )
+    before = image.copy()
+    step = int(np.ceil(np.sqrt(height * width / 400)))
+    found = {}
+    for y in range(5):
+        for x in range(8):
+            there = image[y : y + height, x : x + width].astype(int)
+            levels = np.abs(there - picture)[::step, ::step]
+            differing = np.minimum(levels, OTHER_LEVELS).mean() / OTHER_LEVELS
+            found[differing + AWAY_PER_PIXEL * np.hypot(x - 6, y - 1)] = (x, y, pytest.approx(differing))
+    assert _nearest_match(image, picture, (6, 1)) == found[min(found)]
+    assert np.array_equal(image, before)
+
+
+def test_a_box_of_the_whole_frame_has_one_place():
+    image = np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8)
+    before = image.copy()
+    assert _nearest_match(image, image[:], (0, 0)) == (0, 0, 0.0)
+    assert np.array_equal(image, before)

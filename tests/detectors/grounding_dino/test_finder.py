@@ -76,9 +76,9 @@ def test_neither_batch_nor_picture_size_changes_the_boxes(weights):
 
 def test_a_phrase_is_encoded_once(weights):
     finder = GroundingDinoFinder(weights, 0.0, 0.0, batch_size=2)
-    _, model = finder._load()
+    _, forward = finder._load()
     encoded = []
-    model.model.text_backbone.encoder.register_forward_hook(lambda *_: encoded.append(1))
+    forward.model.model.text_backbone.register_forward_hook(lambda *_: encoded.append(1))
     for _ in range(2):
         for target in (BUTTON, block("red")):
             finder.find(list(images(5)), target)

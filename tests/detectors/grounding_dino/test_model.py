@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 import detectors.grounding_dino.model as models
 from detectors.grounding_dino import entries
 from detectors.grounding_dino.finder import GroundingDinoFinder, load_model
-from detectors.grounding_dino.io import prepare_image
+from detectors.grounding_dino.io import prepare_image, prepare_images
 from detectors.grounding_dino.official import load_official
 from detectors.targets.table import BUTTON
 from errors import CheckpointError, WeightsMissing
@@ -118,6 +118,13 @@ def test_another_kind_of_model_is_named(folder: Path, monkeypatch: pytest.Monkey
     refused(folder, "config.json", "model_type is 'grounding-dino'")
 
 
+@pytest.mark.parametrize("entry", ["two_stage", "embedding_init_target"])
+def test_a_model_of_one_stage_is_refused_by_name(folder: Path, entry: str) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {entry: False}))
+    refused(folder, f"{file}: {entry} is False; only models that propose boxes themselves are known")
+
+
 def test_an_official_file_needs_words_and_they_are_part_of_the_version(
     official: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +200,9 @@ def test_pictures_are_normalised_as_the_folder_says(tmp_path: Path) -> None:
     ours = prepare_image(image, 96, 160, pictures.image_mean, pictures.image_std)
     theirs = pictures(image, return_tensors="pt")["pixel_values"][0]
     assert (ours - theirs).abs().max() < 0.05  # a rounding of 1 / 255 between two ways to resize
+    other = image[::-1].copy()
+    together = prepare_images([image, other], 96, 160, mean, std)
+    assert torch.equal(together, torch.stack([ours, prepare_image(other, 96, 160, mean, std)]))
 
 
 @pytest.mark.parametrize(
