@@ -31,7 +31,7 @@ class ProcessorTime:
     def waited_since(self, before: ProcessorTime) -> float:
         """Seconds, of the thread that waited longest."""
         more = [waited - before.waited.get(thread, 0) for thread, waited in self.waited.items()]
-        return max(0, *more) / 1e9
+        return max(more, default=0) / 1e9
 
 
 def processor_time(pid: int) -> ProcessorTime | None:

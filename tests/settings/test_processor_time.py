@@ -79,3 +79,8 @@ def test_of_a_process_that_is_gone_nothing_is_known(busy: subprocess.Popen[bytes
     busy.kill()
     busy.wait()
     assert processor_time(busy.pid) is None
+
+
+def test_a_kernel_that_counts_no_waiting_says_none() -> None:
+    before, now = ProcessorTime({1: 5}, {}, 0), ProcessorTime({1: 7}, {}, 0)
+    assert (now.has_run_since(before), now.waited_since(before)) == (True, 0.0)
