@@ -80,6 +80,8 @@ def sequences_of(protocol: Protocol, options: dict[str, Any]) -> tuple[int, dict
         raise InvalidInput(
             f"--sequences: {options['sequences_file'] or 'its list'} has {len(lines)}, not {sequences}"
         )
+    if own is not None and lines is None and sequences > own.drawn:
+        raise InvalidInput(f"--sequences: its ablation's list has {own.drawn}, not {sequences}")
     if own is None and lines is None and not tasks and sequences > protocol.sequences:
         raise InvalidInput(f"--sequences: {protocol.name} has {protocol.sequences}, not {sequences}")
     phrases = options["instructions"]

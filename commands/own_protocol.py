@@ -9,8 +9,9 @@ from typing import Any
 
 from tasks.specs import ClosedLoopSpec
 
-#: Each names a list of sequences or how long they take; where one is given the others are the command's own too.
-_OF_THE_LIST = frozenset({"protocol", "sequences", "sequences_file", "tasks", "official_compat"})
+#: Each names a list of sequences or how long they take; where one is given the others are the command's own too. Their
+#: number alone is that of the first of the ablation's list.
+_OF_THE_LIST = frozenset({"protocol", "sequences_file", "tasks", "official_compat"})
 #: Each names where it is done.
 _OF_THE_PLACE = frozenset({"simulator", "scene", "assets", "calvin_python"})
 
@@ -28,7 +29,8 @@ class OwnProtocol:
         """Values of options that were not `given`: of the list of sequences, of the place, and each of the rest."""
         spec = self.spec
         whole: list[tuple[frozenset[str], Mapping[str, Any]]] = [
-            (_OF_THE_LIST, {"chains": spec, "sequences": self.sequences}),
+            (_OF_THE_LIST, {"chains": spec}),
+            (_OF_THE_LIST | {"sequences"}, {"sequences": self.sequences}),
             (
                 _OF_THE_PLACE,
                 {

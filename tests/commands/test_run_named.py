@@ -97,8 +97,10 @@ def test_words_that_mean_two_runs_are_refused(home: Home, database: Database, we
         (["recon seed 0"], {}),
         (["recon", "seed", "0", "--scene", "D"], {"scene": "D"}),
         (["recon", "seed", "0", "--max-steps", "5", "--batch", "4"], {"max_steps": 5}),
-        (["recon", "seed", "0", "--sequences", "9"],
-         {"sequences": 9, "tasks": (), "drawn": 1000, "order": "drawn", "instructions": None}),
+        (["recon", "seed", "0", "--sequences", "2"], {"sequences": 2}),
+        (["recon", "seed", "0", "--sequences", "7"], {"sequences": 7}),
+        (["recon", "seed", "0", "--sequences", "9", "--protocol", "calvin"],
+         {"sequences": 9, "tasks": (), "drawn": 1000, "order": "drawn", "instructions": None, "max_steps": 360}),
         (["recon", "seed", "0", "--protocol", "reconvla-500"],
          {"sequences": 500, "tasks": (), "drawn": 1000, "order": "drawn", "instructions": None, "max_steps": 360}),
     ],
@@ -123,6 +125,14 @@ def test_the_ablations_own_protocol_counts_unless_told_otherwise(
     err = capsys.readouterr().err
     assert "judged as ablation demo one (1) judges it" in err
     assert ("but for what was given here" in err) == bool(differs)
+
+
+def test_more_sequences_than_its_list_has_are_refused(
+    home: Home, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--home", str(home.root), "evaluate", "recon", "seed", "0", "--sequences", "8"]
+    assert cli.main(words) == 2
+    assert "--sequences: its ablation's list has 7, not 8" in capsys.readouterr().err
 
 
 def test_an_ablation_without_closed_loop_has_no_protocol() -> None:
