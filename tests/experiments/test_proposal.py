@@ -303,3 +303,21 @@ def test_plan_says_what_is_off_and_what_a_policy_is_told(
     assert "training.lora: off -> on (rank 2, alpha 32, four_bit false)" in out
     assert "training.open_loop: on (every_steps 5, frames 64) -> off" in out
     assert "random, seed: 0 -> 3" in out and "http, url: http://127.0.0.1:9" in out
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("gaze.detector=colr", r"did you mean '?colour"),
+        ("data.tasks=[open_drawr]", r"did you mean '?open_drawer"),
+    ],
+)
+def test_a_mistyped_value_is_refused_as_itself_before_names_are_compared(
+    database: Database, override: str, sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence) as fresh:
+        proposal(database, override)
+    submit(database)
+    with pytest.raises(ConfigError) as again:
+        proposal(database, override)
+    assert str(again.value) == str(fresh.value)
