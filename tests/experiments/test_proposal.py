@@ -321,3 +321,18 @@ def test_a_mistyped_value_is_refused_as_itself_before_names_are_compared(
     with pytest.raises(ConfigError) as again:
         proposal(database, override)
     assert str(again.value) == str(fresh.value)
+
+
+def test_submitting_counts_jobs_as_the_plan_does(database: Database) -> None:
+    submit(database)
+    for overrides in (["seeds=[0,1]"], ["name=other", "seeds=[0,2]"], ["seeds=[0,1]"]):
+        plan = proposal(database, *overrides)
+        done = submit(database, *overrides)
+        assert (done.jobs_added, done.jobs_kept, done.jobs_shared - done.jobs_kept) == (
+            plan.new, plan.kept, plan.shared,
+        )  # fmt: skip
+        counts = f"({plan.kept} of this ablation, {plan.shared} shared with others)"
+        assert done.told == f"{plan.new} jobs added, {plan.kept + plan.shared} already there {counts}"
+    messages = [event.message for event in queries.events(database)]
+    assert sum("of this ablation, " in message for message in messages) == 2, "what did not grow has no event"
+    assert not any("earlier work" in message for message in messages)
