@@ -141,8 +141,10 @@ def _already(database: Database, target: Target, what: str) -> str:
     from db.states import FAILED
 
     if what == "unpaused":
-        above = f"; what it belongs to is paused: {typed('status', database.home)}"
-        return f" was not paused itself{above if is_held(database, target) else ''}"
+        if not is_held(database, target):
+            return " was not paused"
+        look = typed("status", database.home)
+        return f" was not paused itself; jobs of it are held by what else is paused: {look}"
     if what == "cancelled" and target.kind == "job" and states_of(database, target) == {FAILED}:
         return f" has failed already, so nothing is cancelled{_next(database, target, what)}"
     return f" was {what} already{_next(database, target, what)}"

@@ -247,7 +247,7 @@ def test_what_was_so_already_is_told_as_it_was(
     undone_by = {word: typed(f"{word} 1", home) for word in ("unpause", "retry")}
     where = ["--home", str(home.root)]
     for words, again in (
-        (["unpause"], "ablation mine was not paused itself"),
+        (["unpause"], "ablation mine was not paused"),
         (["pause", "mine"], f"ablation mine was paused already; undo it with: {undone_by['unpause']}"),
         (["cancel", "mine"], f"ablation mine was cancelled already; undo it with: {undone_by['retry']}"),
     ):
@@ -261,7 +261,7 @@ def test_what_was_so_already_is_told_as_it_was(
     assert main([*where, "pause", "mine"]) == 0
     capsys.readouterr()
     assert main([*where, "unpause", "--job", "a"]) == 0
-    told = f"job 1 (a) was not paused itself; what it belongs to is paused: {typed('status', home)}\n"
+    told = f"job 1 (a) was not paused itself; jobs of it are held by what else is paused: {typed('status', home)}\n"
     assert capsys.readouterr().out == told
     with database.write() as tx:
         tx.execute(update(Job).values(state=FAILED))
