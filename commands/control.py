@@ -115,6 +115,8 @@ def _act(
             say(f"{target.name}: {jobs_changed} {what}{running}{_next(database, target, what)}")
         elif over or _has_succeeded(database, target):
             say(_over(target, what, database.home))
+        elif changed.already and what != "retried":
+            say(f"{target.name}{_already(database, target, what)}")
         elif what == "retried":
             go_on = typed("up --until-done", database.home)
             say(f"{target.name}: nothing of it had failed or was cancelled; go on with it: {go_on}")
@@ -131,6 +133,21 @@ def _has_succeeded(database: Database, target: Target) -> bool:
     if target.kind == "ablation":
         return standings.standing(database, target.id).ablations[0].state == SUCCEEDED
     return states_of(database, target) == {SUCCEEDED}
+
+
+def _already(database: Database, target: Target, what: str) -> str:
+    """The end of a sentence: how it was before, so that nothing was to be done."""
+    from db.jobs.control import is_held, states_of
+    from db.states import FAILED
+
+    if what == "unpaused":
+        if not is_held(database, target):
+            return " was not paused"
+        look = typed("status", database.home)
+        return f" was not paused itself; jobs of it are held by what else is paused: {look}"
+    if what == "cancelled" and target.kind == "job" and states_of(database, target) == {FAILED}:
+        return f" has failed already, so nothing is cancelled{_next(database, target, what)}"
+    return f" was {what} already{_next(database, target, what)}"
 
 
 def _of_running(database: Database, count: int) -> str:

@@ -108,10 +108,7 @@ def _submit_and_run(
         if as_json:
             say(json.dumps(document))
         else:
-            say(
-                f"{name}: {submitted.jobs_added} jobs added, {submitted.jobs_shared} already there; "
-                f"run them with: {typed('up --until-done', home)}"
-            )
+            say(f"{name}: {submitted.told}; run them with: {typed('up --until-done', home)}")
         return 0
     with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
         code.need_allowed(database, besides=config.model_dump(mode="json"))
@@ -196,7 +193,7 @@ def _write_plan(
             error=True,
         )
         jobs.retry(database, jobs.Target("ablation", there.id, f"ablation {there.name}"), time.time())
-        return there.name, plans.Submitted(there.id, 0, there.job_count)
+        return there.name, plans.Submitted(there.id, 0, there.job_count, there.job_count)
     what = "; ".join(proposal.told)
     grows, beside = (None, there) if proposal.otherwise else (there, None)
     for told in code_document(plan):

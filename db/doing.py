@@ -18,27 +18,25 @@ def doing(
     holders: Collection[int | None],
     there: Collection[int],
     *,
-    begun: bool,
     starting: bool,
 ) -> str:
     """`state` itself unless that is `running`, which only says that there is work left: `running` where a worker that
     is there does some of it.
 
     jobs: how many are in each state. holders: ids of the workers that its running jobs are given to; there: of all that
-    are there. begun: whether some of it was done before. starting: whether a session is about to start workers.
+    are there. starting: whether a session is about to start workers. What stopped with its steps saved, or has not
+    begun, waits: only a job whose worker is gone was interrupted.
     """
     if state != "running":
         return state
     if any(holder in there for holder in holders):
         return state
-    if not there:
-        if starting:
-            return STARTING
-        return INTERRUPTED if begun or holders else WAITING
+    if starting and not there:
+        return STARTING
     if holders:
         return INTERRUPTED
     is_blocked = jobs.get(BLOCKED) and not (jobs.get(READY) or jobs.get(QUEUED))
-    return WAITING_FOR_JOBS if is_blocked else WAITING
+    return WAITING_FOR_JOBS if there and is_blocked else WAITING
 
 
 def those_there(ages: Mapping[int, float | None], lease_seconds: float) -> set[int]:

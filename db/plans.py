@@ -102,9 +102,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class Submitted:
+    """jobs_shared: were there already; jobs_kept: those of them that the ablation had."""
+
     ablation_id: int
     jobs_added: int
     jobs_shared: int
+    jobs_kept: int = 0
+
+    @property
+    def told(self) -> str:
+        """In the words of `plan`."""
+        there = f"{self.jobs_added} jobs added, {self.jobs_shared} already there"
+        others = self.jobs_shared - self.jobs_kept
+        if not self.jobs_shared:
+            return there
+        return f"{there} ({self.jobs_kept} of this ablation, {others} shared with others)"
 
 
 def submit(
@@ -188,6 +200,7 @@ def submit_in(
         for planned in plan.jobs
         for reference in (planned.runs or (None,))
     ]
+    kept = 0 if new else len(_job_ids(tx, ablation_id).intersection(shared_ids))
     left = [] if new else _unlink(tx, ablation_id, links)
     insert_plain(tx, insert(AblationJob), ("ablation_id", "job_id", "run_id"), links)
 
@@ -202,12 +215,22 @@ def submit_in(
     for job_ids in in_parts(shared_ids):
         hold(tx, job_ids)
     _stop(tx, left, now)
-    shared = f"{added} jobs added, {len(plan.jobs) - added} shared with earlier work"
+    submitted = Submitted(ablation_id, added, len(plan.jobs) - added, kept)
     if new:
-        events.record(tx, now, "ablation_submitted", f"{plan.name}: {shared}", ablation_id=ablation_id)
+        events.record(
+            tx, now, "ablation_submitted", f"{plan.name}: {submitted.told}", ablation_id=ablation_id
+        )
     elif grows is not None and grows.key != plan.key:
-        events.record(tx, now, "ablation_grew", f"{plan.name}: {what}; {shared}", ablation_id=ablation_id)
-    return Submitted(ablation_id, added, len(plan.jobs) - added)
+        events.record(
+            tx, now, "ablation_grew", f"{plan.name}: {what}; {submitted.told}", ablation_id=ablation_id
+        )
+    return submitted
+
+
+def _job_ids(tx: Connection, ablation_id: int) -> set[int]:
+    """Of the jobs that an ablation has."""
+    mine = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
+    return set(tx.execute(mine).scalars())
 
 
 def _rows_of(several: Sequence[PlannedJob]) -> list[tuple[int | str | None, ...]]:

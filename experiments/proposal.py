@@ -159,7 +159,10 @@ def _counted(proposal: Proposal, database: Database | None, there: dict[str, str
 def _matching(
     experiment: Experiment[BaseModel], living: list[AblationRow], config: BaseModel, names: set[str]
 ) -> tuple[AblationRow, BaseModel, BaseModel]:
-    """The newest ablation that the settings go together with, its settings, and those of both."""
+    """The newest ablation that the settings go together with, its settings, and those of both.
+
+    Raises ConfigError where there is none; as planning does, for settings that are wrong whatever they are called.
+    """
     reason = ""
     for row in reversed(living):
         try:
@@ -171,6 +174,7 @@ def _matching(
             reason = reason or "its settings are of another build of Baton"
         except ConfigError as error:
             reason = reason or str(error)
+    experiment.plan(config)
     newest = living[-1]
     raise ConfigError(
         f"ablation {newest.name} ({newest.id}) is in this home with other settings: {reason}. An ablation grows by "

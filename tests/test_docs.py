@@ -234,3 +234,12 @@ def test_every_promise_names_a_test_that_there_is() -> None:
     for path, test in named:
         file = path or file  # `::test` is of the file before
         assert f"def {test}(" in (REPOSITORY / file).read_text(encoding="utf-8"), f"{file}::{test}"
+
+
+def test_the_page_on_seeds_shows_what_plan_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "plan --preset demo --detect 10 --power 0.8"
+    page = (REPOSITORY / "docs/seeds.md").read_text(encoding="utf-8")
+    assert f"python cli.py {line}\n" in page
+    assert cli.main(["--home", str(tmp_path / "new"), *line.split()]) == 0
+    printed = capsys.readouterr().out
+    assert f"```\n{printed[printed.index('power: ') :]}```" in page

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from db.doing import INTERRUPTED, doing, those_there
+from db.doing import INTERRUPTED, STARTING, WAITING, doing, those_there
 from db.held import HeldJob
-from db.states import RUNNING, SUCCEEDED
+from db.states import RUNNING
 
 
 def say_what_is_done(document: Mapping[str, Any], held: Sequence[HeldJob], lease_seconds: float) -> None:
@@ -22,16 +22,23 @@ def say_what_is_done(document: Mapping[str, Any], held: Sequence[HeldJob], lease
             (entry, {one.worker_id for one in mine}),
             *((run, {one.worker_id for one in mine if one.run_id == run["id"]}) for run in entry["runs"]),
         ):
-            part["doing"] = doing(
-                part["state"], part["jobs"], holders, there, begun=has_begun(part), starting=starting
-            )
+            part["doing"] = doing(part["state"], part["jobs"], holders, there, starting=starting)
 
 
-def has_begun(entry: Mapping[str, Any]) -> bool:
-    """Of an ablation or a run: whether a job of it has succeeded, or committed a step."""
-    return bool(
-        entry["jobs"].get(SUCCEEDED) or entry.get("step") or any(map(has_begun, entry.get("runs", ())))
-    )
+def as_left(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document as its session ends: what has no worker starts none."""
+    said = dict(document)
+    said["ablations"] = [
+        {**_left(entry), "runs": [_left(run) for run in entry["runs"]]} for entry in document["ablations"]
+    ]
+    return said
+
+
+def _left(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Nobody is there while it is starting, so that whatever counts as running has lost its worker."""
+    if part.get("doing") != STARTING:
+        return dict(part)
+    return {**part, "doing": INTERRUPTED if part["jobs"].get(RUNNING) else WAITING}
 
 
 def is_starting(document: Mapping[str, Any]) -> bool:

@@ -60,7 +60,7 @@ def doing_of(database: Database, row: JobStanding) -> str:
     holders = {held.worker_id for held in held_jobs(database) if held.job_id == row.id}
     workers = standings.standing(database, 0).workers
     there = those_there({w.id: w.heartbeat_age_seconds for w in workers}, queue_settings().lease_seconds)
-    return doing(row.state, {}, holders, there, begun=True, starting=False)
+    return doing(row.state, {}, holders, there, starting=False)
 
 
 def is_nobody_there(database: Database) -> bool:

@@ -60,7 +60,7 @@ class Screen:
         document = self._look()
         with contextlib.suppress(OSError):
             if self._live is None:
-                self._lines(document)
+                self._lines(document, leaves=last)
             else:
                 height = min(self._console.height, _MOST_LINES)
                 page = status_screen(document, time.time(), self._console.width, height, leaves=last)

@@ -32,10 +32,13 @@ class StatusLines:
         self._failed = 0
         self._troubles: list[str] = []
 
-    def __call__(self, document: Mapping[str, Any]) -> None:
-        """`document`: that of `status --json`. Ablations that had ended before are told of only if none goes on."""
+    def __call__(self, document: Mapping[str, Any], *, leaves: bool = False) -> None:
+        """`document`: that of `status --json`. Ablations that had ended before are told of only if none goes on.
+
+        leaves: as `status_screen` has it.
+        """
         entries = document["ablations"]
-        lines = summary_lines(document, awaits=self._awaits)
+        lines = summary_lines(document, awaits=self._awaits, leaves=leaves)
         failed = sum(entry["jobs"]["failed"] for entry in entries if entry["state"] == "running")
         troubles = list(document.get("troubles", ()))
         told_at_once = failed > self._failed or troubles != self._troubles

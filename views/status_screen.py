@@ -18,7 +18,7 @@ from settings.shown import moment, readable
 from settings.typed import typed
 from tasks.context import STEPS_PLAYED
 from views.differences import sentence
-from views.doing import counts_in_words, is_starting
+from views.doing import as_left, counts_in_words, is_starting
 from views.spans import span, time_left_text
 from workers.services import SERVICES
 
@@ -57,6 +57,8 @@ def status_screen(
     """
     document = readable(document)
     workers = document["workers"]
+    if leaves:
+        document = as_left(document)
     sessions = [entry for entry in document["sessions"] if entry["lives"] is not False]
     ablations = [e for e in document["ablations"] if e["state"] == "running"] if height else None
     shown = ablations or document["ablations"][-1 if height else None :]
@@ -86,10 +88,11 @@ def status_screen(
     return Group(*parts)
 
 
-def summary_lines(document: Mapping[str, Any], *, awaits: bool = False) -> list[str]:
+def summary_lines(document: Mapping[str, Any], *, awaits: bool = False, leaves: bool = False) -> list[str]:
     """A line per open ablation, for pipes and logs, after what keeps them from going on.
 
-    awaits: whether who shows it only looks on, and is told how to start workers where there are none.
+    awaits: whether who shows it only looks on, and is told how to start workers where there are none. leaves: as
+    `status_screen` has it.
     """
     open_ones = any(entry["state"] == "running" for entry in document["ablations"])
     lines = [f"trouble: {sentence}" for sentence in document.get("troubles", ()) if open_ones]
@@ -107,7 +110,7 @@ def summary_lines(document: Mapping[str, Any], *, awaits: bool = False) -> list[
             ]
             if document["workers"] and all(worker["job"] for worker in document["workers"]):
                 parts += [words for words in (_doing(entry),) if words != "running"]
-            left = time_left_text(entry["time_left"], bool(document["workers"]))
+            left = _left(entry, bool(document["workers"]), leaves)
             parts.append("workers are starting" if is_starting(document) and left else left)
             lines.append(f"{names[entry['id']]}: {', '.join(filter(None, parts))}")
     if awaits and open_ones and not document["workers"]:
@@ -139,8 +142,13 @@ def _heading(entry: Mapping[str, Any], workers: bool, leaves: bool) -> Text:
         (state, _STATE_STYLES.get(state, "")),
         f"\njobs: {counts}",
     )
-    left = "" if leaves and not workers else time_left_text(entry["time_left"], workers)
+    left = _left(entry, workers, leaves)
     return text.append(f"\n{left}") if left else text
+
+
+def _left(entry: Mapping[str, Any], workers: bool, leaves: bool) -> str:
+    """Nothing where nobody works on it and nobody is about to."""
+    return "" if leaves and not workers else time_left_text(entry["time_left"], workers)
 
 
 def _differs(entry: Mapping[str, Any]) -> list[Text]:

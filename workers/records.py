@@ -13,7 +13,6 @@ from db.engine import Database
 from db.held import held_jobs
 from db.rows import AblationRow
 from db.standings import standing
-from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
 from settings.queue import queue_settings
@@ -93,7 +92,6 @@ def ablation_record(database: Database, row: AblationRow) -> AblationRecord:
     held = {one.job_id: one.worker_id for one in held_jobs(database) if one.ablation_id == row.id}
     words = doing(
         whole.state, whole.jobs, set(held.values()), there,
-        begun=bool(whole.jobs[SUCCEEDED]) or any(run.step for run in whole.runs),
         starting=any(session.lives for session in found.sessions),
     )  # fmt: skip
     interrupted = sum(worker not in there for worker in held.values())

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, select, update
 
 from db import events
 from db.engine import Database
@@ -26,7 +26,7 @@ from db.statements import (
     run,
     wanted,
 )
-from db.states import ACTIVE, BLOCKED, CANCELLED, FAILED, PAUSED, QUEUED, READY, RUNNING
+from db.states import ACTIVE, BLOCKED, CANCELLED, FAILED, FINAL, PAUSED, QUEUED, READY, RUNNING
 from errors import IllegalMove
 
 #: Ids, or what selects them.
@@ -44,10 +44,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Changed:
-    """How many jobs changed at once, and how many are running still and will stop at their next step."""
+    """How many jobs changed at once, and how many are running still and will stop at their next step. already: whether
+    the target was so before, so that nothing was written."""
 
     jobs: int
     running: int
+    already: bool = False
 
 
 def pause(db: Database, target: Target, now: float) -> Changed:
@@ -63,6 +65,7 @@ def unpause(db: Database, target: Target, now: float) -> Changed:
 def cancel(db: Database, target: Target, now: float) -> Changed:
     """blocked, ready, queued -> cancelled, and soon running ones too. Jobs that others want go on."""
     with db.write() as tx:
+        before = _intent(tx, target)
         _write_intent(tx, target, CANCELLED)
         mine: list[ColumnElement[bool]] = [job.c.id.in_(_jobs(target))]
         if target.kind != "job":
@@ -74,13 +77,21 @@ def cancel(db: Database, target: Target, now: float) -> Changed:
             .returning(job.c.id)
         ).scalars()
         ended = list(stopped)
-        running = tx.execute(
-            update(job).where(*mine, job.c.state == RUNNING).values(cancel_requested=True)
+        told = tx.execute(
+            update(job)
+            .where(*mine, job.c.state == RUNNING, job.c.cancel_requested.is_(False))
+            .values(cancel_requested=True)
         ).rowcount
+        running = tx.execute(
+            select(func.count()).select_from(job).where(*mine, job.c.state == RUNNING)
+        ).scalar_one()
         hold(tx, _jobs(target))
-        _note(tx, target, "cancelled", now)
+        is_intent_new = target.kind != "job" and before != CANCELLED  # a job's cancellation is its state
+        already = not (ended or told or is_intent_new)
+        if not already:
+            _note(tx, target, "cancelled", now)
         note_ended(tx, ended, now)
-    return Changed(len(ended), running)
+    return Changed(len(ended), running, already)
 
 
 def retry(db: Database, target: Target, now: float, devices: int | None = None) -> Changed:
@@ -91,24 +102,36 @@ def retry(db: Database, target: Target, now: float, devices: int | None = None) 
     with db.write() as tx:
         if devices is not None:
             _give_devices(tx, target, devices, now)
+        before = _intent(tx, target)
         _write_intent(tx, target, ACTIVE)
         reached = select(_jobs(target).subquery().c.job_id).cte("reached", recursive=True)
         reached = reached.union(
             select(dependency.c.depends_on_id).join(reached, dependency.c.job_id == reached.c.job_id)
         )
         everything = select(reached.c.job_id)
-        tx.execute(update(job).where(job.c.id.in_(everything)).values(cancel_requested=False))
+        called_back = tx.execute(
+            update(job).where(job.c.id.in_(everything), job.c.cancel_requested).values(cancel_requested=False)
+        ).rowcount
         moved = revive(tx, everything)
         release_counted(tx)
         hold(tx, everything)
-        _note(tx, target, "retried", now)
-    return Changed(moved, 0)
+        already = before == ACTIVE and not (moved or called_back)
+        if not already:
+            _note(tx, target, "retried", now)
+    return Changed(moved, 0, already)
 
 
 def states_of(db: Database, target: Target) -> set[str]:
     """Of the jobs that it stands for."""
     with db.read() as tx:
         return set(tx.execute(select(job.c.state).where(job.c.id.in_(_jobs(target)))).scalars())
+
+
+def is_held(db: Database, target: Target) -> bool:
+    """Whether any of its jobs waits for something to be unpaused."""
+    with db.read() as tx:
+        held = select(job.c.id).where(job.c.id.in_(_jobs(target)), job.c.held, job.c.state.not_in(FINAL))
+        return tx.execute(held.limit(1)).first() is not None
 
 
 def _give_devices(tx: Connection, target: Target, devices: int, now: float) -> None:
@@ -153,16 +176,20 @@ def hold(tx: Connection, job_ids: JobIds) -> None:
 
 def _set_intent(db: Database, target: Target, intent: str, now: float) -> Changed:
     with db.write() as tx:
-        if _intent(tx, target) == CANCELLED:
+        before = _intent(tx, target)
+        if before == CANCELLED:
             raise IllegalMove(f"{target.name} was cancelled; retry brings it back")
-        _write_intent(tx, target, intent)
-        hold(tx, _jobs(target))
+        if before == intent:
+            return Changed(0, 0, already=True)
         mine = _jobs(target)
         held = job.c.held.is_(intent == PAUSED)
-        changed = select(job.c.state).where(
+        others = set(tx.execute(select(job.c.id).where(job.c.id.in_(mine), ~held)).scalars())
+        _write_intent(tx, target, intent)
+        hold(tx, mine)
+        changed = select(job.c.id, job.c.state).where(
             job.c.id.in_(mine), held, job.c.state.in_((BLOCKED, READY, RUNNING))
         )
-        states = list(tx.execute(changed).scalars())
+        states = [state for job_id, state in tx.execute(changed) if job_id in others]
         _note(tx, target, "paused" if intent == PAUSED else "unpaused", now)
     running = states.count(RUNNING)
     return Changed(len(states) - running, running)

@@ -26,7 +26,8 @@ PARTS_OF_TIME = (
 
 @dataclass(frozen=True)
 class Ledger:
-    """Where device time went, in seconds, and how often machines went away. None: not measured."""
+    """Where device time went, in seconds, and how many attempts were preempted, or lost with their workers (one that
+    had no job when it went is in none). None: not measured."""
 
     useful_seconds: float | None = None
     replayed_seconds: float | None = None

@@ -142,7 +142,7 @@ def test_unpause_without_a_name_is_for_none_that_is_over(
     assert main([*where, "cancel", "newer"]) == 0
     capsys.readouterr()
     assert main([*where, "unpause"]) == 0
-    assert capsys.readouterr().out.startswith("ablation older: ")
+    assert capsys.readouterr().out.startswith("ablation older was not paused")
 
 
 def test_retry_without_a_name_is_for_what_failed_before_what_was_cancelled(
@@ -238,3 +238,32 @@ def test_without_a_home_there_is_a_command_to_make_one(
     assert (
         f"make one with: {typed('submit-ablation', Home(tmp_path / 'none'))}; or" in capsys.readouterr().err
     )
+
+
+def test_what_was_so_already_is_told_as_it_was(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), key="mine")
+    undone_by = {word: typed(f"{word} 1", home) for word in ("unpause", "retry")}
+    where = ["--home", str(home.root)]
+    for words, again in (
+        (["unpause"], "ablation mine was not paused"),
+        (["pause", "mine"], f"ablation mine was paused already; undo it with: {undone_by['unpause']}"),
+        (["cancel", "mine"], f"ablation mine was cancelled already; undo it with: {undone_by['retry']}"),
+    ):
+        assert main([*where, *words]) == 0
+        events = event_kinds(database)
+        capsys.readouterr()
+        assert main([*where, *words]) == 0
+        assert capsys.readouterr().out == f"{again}\n"
+        assert event_kinds(database) == events
+    assert main([*where, "retry", "mine"]) == 0
+    assert main([*where, "pause", "mine"]) == 0
+    capsys.readouterr()
+    assert main([*where, "unpause", "--job", "a"]) == 0
+    told = f"job 1 (a) was not paused itself; jobs of it are held by what else is paused: {typed('status', home)}\n"
+    assert capsys.readouterr().out == told
+    with database.write() as tx:
+        tx.execute(update(Job).values(state=FAILED))
+    assert main([*where, "cancel", "--job", "a"]) == 0
+    assert "job 1 (a) has failed already, so nothing is cancelled; " in capsys.readouterr().out

@@ -340,6 +340,11 @@ def test_the_last_picture_of_who_leaves_promises_no_workers(home, database, caps
     members.open_session(database, "up", None, time.time())
     text = drawn(document_of(home, capsys), 120, 24, leaves=True)
     assert "recon_pretrain" in text and "no workers" not in text and "while no worker runs" not in text
+    assert "starting" not in text and "ablation 1  waiting for a worker" in text
+    told: list[str] = [
+        line for leaves in (False, True) for line in summary_lines(document_of(home, capsys), leaves=leaves)
+    ]
+    assert ["workers are starting" in line for line in told] == [True, False]
 
 
 def test_a_worker_of_this_machine_is_healthy_by_its_steady_clock(home, database, monkeypatch, capsys):

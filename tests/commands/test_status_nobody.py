@@ -13,8 +13,9 @@ import cli
 from commands.run import how_it_goes_on
 from db import jobs, members, queries
 from db.engine import Database
-from db.jobs import Claim
-from db.schema import Worker
+from db.jobs import Claim, Ending
+from db.schema import Job, Worker
+from db.states import SUCCEEDED
 from db.values import Seconds
 from settings.home import Home
 from tests.commands.test_status import document_of, drawn, make_ablation
@@ -99,6 +100,23 @@ def test_a_killed_worker_is_told_apart_from_one_that_is_there(home, database, ca
     assert (doing["recon 0"], doing["baseline 0"]) == ("interrupted", "running")
     assert document["ablations"][0]["doing"] == "running"
     assert "1 running, 1 interrupted" in drawn(document, 120)
+
+
+def test_what_stopped_with_its_steps_saved_waits_and_so_does_what_had_no_attempt(home, database, capsys):
+    """Also after a cancel and a retry, and whatever of a run is done: no attempt of it was lost."""
+    make_ablation(database)
+    me = worker(database)
+    jobs.give_back(database, begin(database, me), Ending("preempted", 50, "stop"), time.time())
+    with database.write() as tx:
+        tx.execute(update(Job).where(Job.label == "train baseline seed 0").values(state=SUCCEEDED))
+    kill(database, me)
+    for words in ((), ("cancel",), ("retry",)):
+        assert not words or cli.main(["--home", str(home.root), *words]) == 0
+        capsys.readouterr()
+        document = document_of(home, capsys)
+        told = {document["ablations"][0]["doing"], *runs_of(document).values()} - {"succeeded"}
+        assert told == ({"cancelled"} if words == ("cancel",) else {"waiting for a worker"})
+        assert document["ablations"][0]["interrupted_jobs"] == 0
 
 
 def test_a_worker_that_froze_for_longer_than_its_lease_does_nothing(home, database, capsys, monkeypatch):

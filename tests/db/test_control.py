@@ -130,3 +130,49 @@ def test_finish_first_keeps_one_job_in_front_where_fair_turns_alternate(database
             jobs.give_back(database, claim, Ending("yielded", 0, "slice"), NOW)
         assert order == (["1", "2", "1", "2"] if fair else ["1", "1", "1", "1"])
         jobs.cancel(database, Target("ablation", 1 if fair else 2, key), NOW)
+
+
+def told(database: Database) -> list[str]:
+    """Kinds of events of what people asked for."""
+    words = ("paused", "unpaused", "cancelled", "retried")
+    return [kind for kind in event_kinds(database) if kind.partition("_")[2] in words]
+
+
+@pytest.mark.parametrize("target", [ONE, Target("run", 1, "run"), Target("job", 2, "train a")])
+@pytest.mark.parametrize(
+    ("before", "move"),
+    [((), jobs.unpause), ((), jobs.retry), ((jobs.pause,), jobs.pause), ((jobs.cancel,), jobs.cancel),
+     ((jobs.pause, jobs.unpause), jobs.unpause), ((jobs.cancel, jobs.retry), jobs.retry)],
+)  # fmt: skip
+def test_what_is_so_already_changes_nothing_and_no_event_says_so(database, target, before, move) -> None:
+    with_runs(database)
+    for one in before:
+        assert not one(database, target, NOW).already
+    was, events = states(database), told(database)
+    assert len(events) == len(before)
+    assert move(database, target, NOW) == jobs.control.Changed(0, 0, already=True)
+    assert (states(database), told(database)) == (was, events)
+
+
+def test_only_jobs_that_were_not_held_before_are_paused(database: Database) -> None:
+    runs = with_runs(database)
+    assert jobs.pause(database, runs["recon"], NOW).jobs == 1
+    assert jobs.pause(database, ONE, NOW).jobs == 3, "train b was paused before"
+    assert jobs.unpause(database, ONE, NOW).jobs == 3, "train b is paused still"
+
+
+def test_a_running_job_is_told_to_stop_once_and_called_back_once(database: Database) -> None:
+    submit(database, planned("a"), key="one")
+    start(database, "a", worker(database))
+    for _ in range(2):
+        assert jobs.cancel(database, ONE, NOW).running == 1
+    assert told(database) == ["ablation_cancelled"]
+    assert [jobs.retry(database, ONE, NOW).already for _ in range(2)] == [False, True]
+    assert told(database) == ["ablation_cancelled", "ablation_retried"]
+
+
+def test_what_failed_is_not_cancelled(database: Database) -> None:
+    submit(database, planned("a"), key="one")
+    jobs.end(database, start(database, "a", worker(database)), Ending(FAILED, 0, "broke"), NOW)
+    assert jobs.cancel(database, Target("job", 1, "a"), NOW).already
+    assert (states(database), told(database)) == ({"a": FAILED}, [])

@@ -303,3 +303,36 @@ def test_plan_says_what_is_off_and_what_a_policy_is_told(
     assert "training.lora: off -> on (rank 2, alpha 32, four_bit false)" in out
     assert "training.open_loop: on (every_steps 5, frames 64) -> off" in out
     assert "random, seed: 0 -> 3" in out and "http, url: http://127.0.0.1:9" in out
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("gaze.detector=colr", r"did you mean '?colour"),
+        ("data.tasks=[open_drawr]", r"did you mean '?open_drawer"),
+    ],
+)
+def test_a_mistyped_value_is_refused_as_itself_before_names_are_compared(
+    database: Database, override: str, sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence) as fresh:
+        proposal(database, override)
+    submit(database)
+    with pytest.raises(ConfigError) as again:
+        proposal(database, override)
+    assert str(again.value) == str(fresh.value)
+
+
+def test_submitting_counts_jobs_as_the_plan_does(database: Database) -> None:
+    submit(database)
+    for overrides in (["seeds=[0,1]"], ["name=other", "seeds=[0,2]"], ["seeds=[0,1]"]):
+        plan = proposal(database, *overrides)
+        done = submit(database, *overrides)
+        assert (done.jobs_added, done.jobs_kept, done.jobs_shared - done.jobs_kept) == (
+            plan.new, plan.kept, plan.shared,
+        )  # fmt: skip
+        counts = f"({plan.kept} of this ablation, {plan.shared} shared with others)"
+        assert done.told == f"{plan.new} jobs added, {plan.kept + plan.shared} already there {counts}"
+    messages = [event.message for event in queries.events(database)]
+    assert sum("of this ablation, " in message for message in messages) == 2, "what did not grow has no event"
+    assert not any("earlier work" in message for message in messages)

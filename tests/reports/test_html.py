@@ -99,7 +99,7 @@ def test_figures_and_names_are_on_the_page():
         "random actions",
         "91.5 %",
         "misplaced 4",
-        "3 preemptions, 1 lost worker",
+        "Attempts of its jobs: 3 preempted, 1 lost with its worker.",
         "9f9f9f",
         "Holm",
     ):

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from views.doing import counts_in_words, has_begun, is_starting
-
-
-def test_work_has_begun_with_its_first_job_or_step_or_that_of_a_run() -> None:
-    fresh = {"jobs": {"succeeded": 0}, "step": 0}
-    assert not has_begun(fresh) and not has_begun({"jobs": {}, "runs": [fresh]})
-    assert has_begun({"jobs": {"succeeded": 1}})
-    assert has_begun({"jobs": {}, "step": 3}) and has_begun(
-        {"jobs": {}, "runs": [fresh, {"jobs": {}, "step": 3}]}
-    )
+from views.doing import as_left, counts_in_words, is_starting
 
 
 def test_a_session_starts_workers_only_while_there_are_none() -> None:
@@ -19,6 +10,13 @@ def test_a_session_starts_workers_only_while_there_are_none() -> None:
     assert is_starting({"workers": [], "sessions": sessions})
     assert not is_starting({"workers": [{}], "sessions": sessions})
     assert not is_starting({"workers": [], "sessions": sessions[:1]})
+
+
+def test_who_leaves_starts_nothing() -> None:
+    runs = [{"doing": "starting", "jobs": {"running": 1}}, {"doing": "succeeded", "jobs": {}}]
+    (left,) = as_left({"ablations": [{"doing": "starting", "jobs": {"ready": 2}, "runs": runs}]})["ablations"]
+    assert left["doing"] == "waiting for a worker"
+    assert [run["doing"] for run in left["runs"]] == ["interrupted", "succeeded"]
 
 
 def test_running_jobs_of_workers_that_are_gone_are_counted_as_interrupted() -> None:

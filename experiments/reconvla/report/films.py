@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from calvin.instructions import evaluation_instruction
 from calvin.sequences import CHAIN_LENGTH
-from db.states import SUCCEEDED
+from db.states import FINAL, SUCCEEDED
 from experiments.reconvla.report.titles import title_of
 from reports.parts.films import Video
 from settings.json_values import JsonObject
@@ -49,7 +49,8 @@ def no_films_because(jobs: Sequence[JobRecord]) -> str | None:
         return "evaluation.videos is 0"
     results = ended(shards, ClosedLoopResult)
     if not results:
-        return "no part of the evaluation has ended yet"
+        is_over = all(row.state in FINAL for row in shards)
+        return f"no part of the evaluation {'gave a result' if is_over else 'has ended yet'}"
     if any(entry.done < CHAIN_LENGTH for _, result in results for entry in result.results):
         return "their files are no longer in the store"
     return "no subtask failed"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from db.states import LOST, PREEMPTED, SUCCEEDED
+from db.states import CANCELLED, FAILED, LOST, PREEMPTED, SUCCEEDED
 from experiments.design.spread import spreads_of_runs
 from experiments.reconvla.evaluation_plan import NO_SIMULATOR
 from experiments.reconvla.report.adaptive import adaptive_looks
@@ -136,9 +137,25 @@ def _with_planned(
     )
 
 
+#: What is said of one and of several that have no result, by state; of others that they may still have one.
+_ENDED_WITHOUT = {FAILED: ("failed", "failed"), CANCELLED: ("was cancelled", "were cancelled")}
+_OPEN = ("has not ended yet", "have not ended yet")
+
+
 def _unfinished(jobs: Sequence[JobRecord]) -> str | None:
-    open_shards = sum(1 for j in jobs if is_closed_loop(j) and j.run_id is not None and j.state != SUCCEEDED)
-    return f"{open_shards} shards of the evaluation have not ended yet" if open_shards else None
+    """A part of a sentence on the shards of the evaluation that have no result; None where all have one."""
+    without = (j.state for j in jobs if is_closed_loop(j) and j.run_id is not None and j.state != SUCCEEDED)
+    counted = Counter(_ENDED_WITHOUT.get(state, _OPEN) for state in without)
+    told = [
+        (counted[words], words[counted[words] != 1])
+        for words in (_OPEN, *_ENDED_WITHOUT.values())
+        if counted[words]
+    ]
+    if not told:
+        return None
+    (count, first), *others = told
+    more = "".join(f", {number} {words}" for number, words in others)
+    return f"{count} shard{'s' * (count != 1)} of the evaluation {first}{more}"
 
 
 def _ledgers_by_kind(attempts: Sequence[AttemptRecord]) -> dict[str, Ledger]:

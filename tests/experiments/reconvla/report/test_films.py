@@ -73,5 +73,9 @@ def test_no_films_have_their_reason(database, store, tmp_path):
 def test_no_films_yet_and_none_at_all(database, store, tmp_path):
     plan(database, 1)
     assert "has ended yet" in films(database, store).reason
+    target = jobs.Target("ablation", 1, "mine")
+    jobs.cancel(database, target, NOW)
+    assert films(database, store).reason == "no part of the evaluation gave a result"
+    jobs.retry(database, target, NOW)
     finish(database, store, tmp_path, 5, film=False)
     assert films(database, store).reason == "no subtask failed"

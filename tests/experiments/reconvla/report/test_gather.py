@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
-from db import jobs, states
+from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.statements import attempt
 from db.store import ArtifactStore
@@ -79,6 +79,24 @@ def test_what_failed_is_said(home, database, submitted):
     assert document["created_at"] > NOW
     assert [run["failed"] for run in document["runs"]] == ["the simulator went away"]
     assert document["arms"][0]["failed_seeds"] == [0]
+
+
+def test_shards_without_a_result_are_told_as_they_ended(home, database, submitted):
+    reasons = []
+    for label in ("shard 0", "shard 1"):
+        reasons.append(report(home, database)["closed_loop_reason"])
+        (row,) = queries.find_jobs(database, label)
+        jobs.cancel(database, jobs.Target("job", row.id, label), NOW)
+    assert [*reasons, report(home, database)["closed_loop_reason"]] == [
+        "2 shards of the evaluation have not ended yet",
+        "1 shard of the evaluation has not ended yet, 1 was cancelled",
+        "2 shards of the evaluation were cancelled",
+    ]
+    assert jobs.retry(database, jobs.Target("ablation", 1, "mine"), NOW).jobs == 2
+    ended = Ending(states.FAILED, 0, "the simulator went away")
+    jobs.end(database, start(database, "shard 0", submitted), ended, NOW + 20)
+    told = report(home, database)["closed_loop_reason"]
+    assert told == "1 shard of the evaluation has not ended yet, 1 failed"
 
 
 def test_an_attempt_without_a_step_is_no_slice(home, database, submitted):
