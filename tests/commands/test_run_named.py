@@ -147,6 +147,15 @@ def test_what_is_no_run_is_told_by_every_command(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["evaluate", "serve", "attention"])
+def test_a_folder_that_is_not_there_is_told_with_the_one_beside_it(
+    command: str, home: Home, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "exported").mkdir()
+    assert cli.main(["--home", str(home.root), command, str(tmp_path / "exprted")]) == 2
+    assert capsys.readouterr().err.endswith(f"; did you mean {tmp_path / 'exported'}?\n")
+
+
 def test_a_folder_that_is_called_so_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert is_run("recon seed 0") and not is_run("recon") and not is_run("seed 0")
