@@ -8,15 +8,21 @@ from db import queries
 from db.checkpoints import final_weights
 from db.engine import Database
 from db.rows import AblationRow
+from settings.home import Home
 from settings.names import look
 from settings.shown import cut, shown
 from settings.suggestions import nearest
 
 
-def elsewhere(database: Database, ablation: AblationRow, arm: str, seed: int, in_words: bool) -> str:
-    """The newest other ablation that has trained this arm, or one of nearly this name, with this seed: the end of a
+def elsewhere(
+    database: Database, home: Home, ablation: AblationRow, arm: str, seed: int, in_words: bool
+) -> str:
+    """The newest other ablation that has weights of this arm, or one of nearly this name, with this seed: the end of a
     sentence, and nothing where there is none. in_words: as `commands.trained_run.trained_run` has it."""
-    trained = {entry.run for entry in final_weights(database)}
+    is_folder = home.artifacts_url is None  # where `artifacts gc --spent` may have been
+    trained = {
+        entry.run for entry in final_weights(database) if not is_folder or (home.root / entry.path).is_file()
+    }
     runs = [
         (other, run.arm)
         for other in reversed(queries.ablation_rows(database))

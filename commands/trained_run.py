@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from commands.own_protocol import OwnProtocol, own_protocol
@@ -61,20 +62,20 @@ def trained_run(home: Home, arm: str, seed: int, wanted: str | None, *, in_words
     """
     database = look_at_state(home)
     ablation = _ablation(database, home, wanted)
-    hint = elsewhere(database, ablation, arm, seed, in_words)
+    hint = partial(elsewhere, database, home, ablation, arm, seed, in_words)
     run = _run(database, ablation, arm, seed, hint)
     found = job_records(database, ablation.id)
     train = next(record for record in found if record.id == run.train_job_id)
     if not isinstance(train.spec, TrainSpec):
         raise InvalidInput(
-            f"{shown(arm)} of {called(ablation)} is a policy, which is judged and not trained here{hint}"
+            f"{shown(arm)} of {called(ablation)} is a policy, which is judged and not trained here{hint()}"
         )
     entry = next((entry for entry in final_weights(database) if entry.run == run.id), None)
     if entry is None:
         (job,) = queries.find_jobs(database, str(train.id))
         raise InvalidInput(
             f"{cut(arm)} seed {seed} of {called(ablation)} is not trained to its end: {job.label} is {job.state} at "
-            f"step {job.step} of {job.target_steps}{hint}{_how_it_ends(home, job.state)}"
+            f"step {job.step} of {job.target_steps}{hint()}{_how_it_ends(home, job.state)}"
         )
     store = open_store(home, database)
     database.close()
@@ -143,19 +144,19 @@ def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow
     )
 
 
-def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: str) -> RunRow:
-    """hint: where else such a run is, the end of what is said where there is none."""
+def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: Callable[[], str]) -> RunRow:
+    """hint: as `elsewhere`, of what is not here."""
     runs = queries.runs_of(database, ablation.id)
     arm = found(arm, [run.arm for run in runs])
     seeds = [run.seed for run in runs if run.arm == arm]
     if not seeds:
         arms = dict.fromkeys(run.arm for run in runs)
         raise InvalidInput(
-            f"no arm {shown(arm)}{meant(arm, arms)} in {called(ablation)}; its arms: {listed(arms)}{hint}"
+            f"no arm {shown(arm)}{meant(arm, arms)} in {called(ablation)}; its arms: {listed(arms)}{hint()}"
         )
     if seed not in seeds:
         its = listed([str(seed) for seed in seeds])
-        raise InvalidInput(f"no seed {seed} of {cut(arm)} in {called(ablation)}; its seeds: {its}{hint}")
+        raise InvalidInput(f"no seed {seed} of {cut(arm)} in {called(ablation)}; its seeds: {its}{hint()}")
     return next(run for run in runs if (run.arm, run.seed) == (arm, seed))
 
 

@@ -14,6 +14,7 @@ from commands.model_options import is_run
 from commands.named_checkpoint import find_named
 from commands.own_protocol import own_protocol
 from db import jobs, plans
+from db.checkpoints import find_weights
 from db.engine import Database
 from db.jobs import Ending
 from db.plans import Plan, RunRef
@@ -233,6 +234,14 @@ def test_a_finished_run_is_hinted_beside_one_that_is_not(
     with pytest.raises(InvalidInput, match=r"; ablation demo one \(1\) has it: '1 recon seed 0'") as told:
         find_named(home, "recon seed 0")
     assert ("not trained to its end" if seed == 0 else "its seeds: 1") in str(told.value)
+
+
+def test_weights_that_were_cleared_away_are_not_hinted(home: Home, database: Database, weights: str) -> None:
+    submit_newer(database, RunRef("baseline", 0))
+    (entry,) = find_weights(database, weights)
+    (home.root / entry.path).unlink()
+    with pytest.raises(InvalidInput, match=r"no arm 'recon' in ablation newer \(2\); its arms: baseline$"):
+        find_named(home, "recon seed 0")
 
 
 def test_an_export_is_told_of_an_arm_of_nearly_that_name_in_words_that_work(
