@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from errors import ConfigError
 from settings.shown import shown
+from settings.suggestions import did_you_mean
 
 #: Steps per subtask that ReconVLA's released script really runs: its `--ep_len` defaults to 100 queries of
 #: five actions, where the paper's protocol has 72 (evaluate_policy_multiserver.py; official code, R5).
@@ -44,5 +45,7 @@ PROTOCOLS = {
 def protocol_named(name: str) -> Protocol:
     """Raises ConfigError, naming the known protocols."""
     if name not in PROTOCOLS:
-        raise ConfigError(f"unknown protocol {shown(name)}; known protocols: {', '.join(PROTOCOLS)}")
+        raise ConfigError(
+            f"unknown protocol {shown(name)}; known protocols: {', '.join(PROTOCOLS)}{did_you_mean(name, PROTOCOLS)}"
+        )
     return PROTOCOLS[name]

@@ -77,14 +77,14 @@ def remove_command(
     from db.migrate import open_state
     from db.shared_store import open_store
 
-    if not yes and (as_json or not sys.stdin.isatty()):
-        raise InvalidInput("nobody can be asked here whether to remove it; say so with --yes")
     home = existing_home(context, home_path)
     with closing(open_state(home, thorough=True)) as database:
         row = one_ablation(database, ablation)
         store = open_store(home, database)
         try:
             seen = removal.look(database, row.id)
+            if not yes and (as_json or not sys.stdin.isatty()):
+                raise InvalidInput("nobody can be asked here whether to remove it; say so with --yes")
             gone = store.absent(seen.goes.files)
             say(_told(seen, seen.goes.bytes - sum(map(seen.goes.files.__getitem__, gone))), error=as_json)
             if not yes:
@@ -115,13 +115,13 @@ def drop_command(context: click.Context, home_path: str | None, ablation: str, a
     from db.shared_store import open_store
     from experiments.arm_dropped import arm_named, drop, plan_without
 
-    if not yes and not sys.stdin.isatty():
-        raise InvalidInput("nobody can be asked here whether to drop it; say so with --yes")
     home = existing_home(context, home_path)
     with closing(open_state(home, thorough=True)) as database:
         row = one_ablation(database, ablation)
         arm = arm_named(row, arm)  # as it is told of below
         plan_without(database, row, arm)
+        if not yes and not sys.stdin.isatty():
+            raise InvalidInput("nobody can be asked here whether to drop it; say so with --yes")
         if not yes:
             click.confirm(f"Drop {shown(arm)} of ablation {row.id} ({row.name}) for good?", abort=True)
         try:

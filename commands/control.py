@@ -15,6 +15,7 @@ from commands.options import existing_home, home_option
 from commands.ranges import ROW_ID
 from errors import IllegalMove, InvalidInput
 from settings.called import told_apart
+from settings.shown import shown
 from settings.streams import say
 from settings.suggestions import listed
 from settings.typed import typed
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 def _target_options(function: Any) -> Any:
     for decorator in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
-        click.option("--job", "job_label", metavar="JOB", help="One job instead: its id or label."),
+        click.option(
+            "--job",
+            "job_label",
+            metavar="JOB",
+            help="One job instead: its id, or its label (also after its ablation).",
+        ),
         click.option(
             "--run", "run_id", type=ROW_ID, metavar="ID", help="One run instead: its id in `status`."
         ),
@@ -212,7 +218,7 @@ def find_target(
 
     Raises InvalidInput for none, several, or something that is not there.
     """
-    from db import jobs, queries
+    from db import jobs, named_jobs, queries
     from db.absent import no_ablation, no_job, nothing_submitted, told_by_status
 
     if sum(given is not None for given in (ablation, run_id, job_label)) > 1:
@@ -223,12 +229,12 @@ def find_target(
             raise InvalidInput(f"there is no run {run_id} in this home; {told_by_status(database)}")
         return jobs.Target("run", run_id, f"run {run_id} ({label})")
     if job_label is not None:
-        found = queries.find_jobs(database, job_label)
+        found = named_jobs.jobs_named(database, job_label)
         if not found:
             raise InvalidInput(no_job(database, job_label))
         if len(found) > 1:
-            some = ", ".join(str(row.id) for row in found[:5])
-            raise InvalidInput(f"{len(found)} jobs are called {job_label!r}; name one by its id: {some}")
+            some = named_jobs.with_ablations(database, found)
+            raise InvalidInput(f"{len(found)} jobs are called {shown(job_label)}; name one by its id: {some}")
         return jobs.Target("job", found[0].id, f"job {found[0].id} ({found[0].label})")
     if what in _ONLY_ONE and ablation is not None:
         row: AblationRow | None = one_ablation(database, ablation, cancelled_too=False)

@@ -23,6 +23,7 @@ from policies.registry import (
     policy_json,
 )
 from settings.documents import parse_yaml
+from settings.near_files import near_place
 from settings.regular import MOST_YAML_BYTES, text_of
 
 _OPTION = "--policy"
@@ -62,6 +63,6 @@ def _mapping_of(described: str) -> tuple[str, Any]:
     file = Path(described)
     if not file.exists():
         raise ConfigError(
-            f"--policy {described} is no file; a mapping begins with a brace: '{{kind: random}}'"
+            f"--policy {described} is no file; a mapping begins with a brace: '{{kind: random}}'{near_place(file)}"
         )
     return described, parse_yaml(text_of(file, ConfigError, MOST_YAML_BYTES), described, is_ours=True)

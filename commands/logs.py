@@ -31,9 +31,11 @@ _LIVE_SECONDS = 5.0
 )
 @click.pass_context
 def command(context: click.Context, home_path: str | None, job: str, follow: bool, as_json: bool) -> None:
-    """Show attempts, losses, events and printed lines of JOB: an id, a label, or Flower's task id."""
+    """Show attempts, losses, events and printed lines of JOB: an id, a label (after its ablation's
+    name or id, where several have it), or Flower's task id."""
     from db import progress
     from db.migrate import look_at_state
+    from db.queries import find_jobs
     from db.states import FINAL
     from views.job_story import Entry, doing_of, is_nobody_there, job_of, job_story
 
@@ -66,7 +68,7 @@ def command(context: click.Context, home_path: str | None, job: str, follow: boo
             break
         live.show(next((a.progress for a in progress.running_attempts(database) if a.job_id == row.id), None))
         time.sleep(_LOOK_SECONDS)
-        (row,) = progress.jobs_named(database, str(row.id))
+        (row,) = find_jobs(database, str(row.id))
     database.close()
 
 

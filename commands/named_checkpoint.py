@@ -11,6 +11,7 @@ from commands.model_options import RUN, is_run
 from errors import InvalidInput
 from settings.home import Home
 from settings.names import tidy
+from settings.near_files import near_place
 
 if TYPE_CHECKING:
     from commands.own_protocol import OwnProtocol
@@ -98,7 +99,7 @@ def find_named(home: Home, name: str) -> Checkpoint:
     if not re.fullmatch(r"[0-9a-f]{4,64}", name):
         raise InvalidInput(
             f"there is no folder {name}, and it is no digest of a checkpoint either; a run is named as in status: "
-            "'recon seed 0'"
+            f"'recon seed 0'{near_place(Path(name), folders=True)}"
         )
     if not home.exists:
         raise InvalidInput(

@@ -13,6 +13,8 @@ from errors import InvalidInput
 from policies.base import Policy
 from policies.registry import RELATIVE, PolicyServer, RandomActions, ScriptedExpert, open_policy
 from settings.home import Home
+from settings.shown import shown
+from settings.suggestions import meant
 
 if TYPE_CHECKING:
     from commands.named_checkpoint import Checkpoint
@@ -60,6 +62,9 @@ def policy_named(
         return NamedPolicy(name, open_policy(server), about)
     if re.fullmatch(r"[^/]+:\d+(/.*)?", name) and not Path(name).exists():
         raise InvalidInput(f"there is no folder {name}; the address of a server begins with http://")
+    near = meant(name, ("random", "expert"))
+    if found is None and near and not Path(name).exists():
+        raise InvalidInput(f"there is no policy and no folder {shown(name)}{near}")
     from commands.named_model import reconvla_named
 
     return reconvla_named(home, name, options, found)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from shlex import quote
 
 from commands.own_protocol import OwnProtocol, own_protocol
+from commands.run_elsewhere import called, elsewhere
 from db import naming, queries
 from db.absent import no_ablation
 from db.checkpoints import final_weights
@@ -22,7 +23,7 @@ from models.spec import ModelSpec
 from settings.home import Home
 from settings.names import found, look
 from settings.shown import cut, shown
-from settings.suggestions import listed, meant
+from settings.suggestions import listed, meant, nearest
 from settings.typed import typed
 from tasks.records import JobRecord
 from tasks.specs import NOT_LOOKED_AT, ClosedLoopSpec, OpenLoopSpec, TrainSpec
@@ -61,25 +62,26 @@ def trained_run(home: Home, arm: str, seed: int, wanted: str | None, *, in_words
     """
     database = look_at_state(home)
     ablation = _ablation(database, home, wanted)
-    run = _run(database, ablation, arm, seed, hint=wanted is None, in_words=in_words)
+    hint = partial(elsewhere, database, home, ablation, arm, seed, in_words)
+    run = _run(database, ablation, arm, seed, hint)
     found = job_records(database, ablation.id)
     train = next(record for record in found if record.id == run.train_job_id)
     if not isinstance(train.spec, TrainSpec):
         raise InvalidInput(
-            f"{shown(arm)} of {_called(ablation)} is a policy, which is judged and not trained here"
+            f"{shown(arm)} of {called(ablation)} is a policy, which is judged and not trained here{hint()}"
         )
     entry = next((entry for entry in final_weights(database) if entry.run == run.id), None)
     if entry is None:
         (job,) = queries.find_jobs(database, str(train.id))
         raise InvalidInput(
-            f"{cut(arm)} seed {seed} of {_called(ablation)} is not trained to its end: {job.label} is {job.state} at "
-            f"step {job.step} of {job.target_steps}{_how_it_ends(home, job.state)}"
+            f"{cut(arm)} seed {seed} of {called(ablation)} is not trained to its end: {job.label} is {job.state} at "
+            f"step {job.step} of {job.target_steps}{hint()}{_how_it_ends(home, job.state)}"
         )
     store = open_store(home, database)
     database.close()
     judged_in, detector = _judged(record for record in found if record.run_id == run.id)
     weights = store.verified(entry.path, entry.sha256)
-    own = own_protocol(_called(ablation), (record.spec for record in found if record.run_id == run.id))
+    own = own_protocol(called(ablation), (record.spec for record in found if record.run_id == run.id))
     spec = train.spec
     drawn_by = None if spec.drawn_by == NOT_LOOKED_AT else spec.drawn_by
     return TrainedRun(
@@ -90,7 +92,7 @@ def trained_run(home: Home, arm: str, seed: int, wanted: str | None, *, in_words
 
 def named_run(home: Home, words: str) -> tuple[str | None, str]:
     """(ablation, None for the newest; arm) that words mean: an arm, or an ablation and its arm, either with blanks in
-    its name. Where nothing fits the last word is the arm. Raises InvalidInput where they mean several."""
+    its name; where neither is there, as `_unfitting` has it. Raises InvalidInput where they mean several."""
     parts = words.split(" ")
     if len(parts) == 1:
         return None, words
@@ -103,13 +105,27 @@ def named_run(home: Home, words: str) -> tuple[str | None, str]:
             arms = {look(run.arm) for row in rows for run in queries.runs_of(database, row.id)}
             if look(arm) in arms:
                 fitting.append((ablation, arm))
+        unfitting = _unfitting(database, parts)
     if len(fitting) > 1:
         told = " or ".join(
             f"{shown(arm)} of {'the newest ablation' if ablation is None else shown(ablation)}"
             for ablation, arm in fitting
         )
         raise InvalidInput(f"{shown(words)} may be {told}; write the ablation's id before the arm")
-    return fitting[0] if fitting else (" ".join(parts[:-1]), parts[-1])
+    return fitting[0] if fitting else unfitting
+
+
+def _unfitting(database: Database, parts: list[str]) -> tuple[str | None, str]:
+    """As `named_run`, of words that are no arm of what they name: those after an ablation, all where they are nearly an
+    arm of some ablation, else the last."""
+    for count in range(len(parts) - 1, 0, -1):
+        if naming.meant(database, " ".join(parts[:count])):
+            return " ".join(parts[:count]), " ".join(parts[count:])
+    words = " ".join(parts)
+    arms = {run.arm for row in queries.ablation_rows(database) for run in queries.runs_of(database, row.id)}
+    if look(words) in map(look, arms) or nearest(words, arms):
+        return None, words
+    return " ".join(parts[:-1]), parts[-1]
 
 
 def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow:
@@ -128,43 +144,25 @@ def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow
     )
 
 
-def _run(
-    database: Database, ablation: AblationRow, arm: str, seed: int, hint: bool, in_words: bool
-) -> RunRow:
+def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: Callable[[], str]) -> RunRow:
+    """hint: as `elsewhere`, of what is not here."""
     runs = queries.runs_of(database, ablation.id)
     arm = found(arm, [run.arm for run in runs])
     seeds = [run.seed for run in runs if run.arm == arm]
     if not seeds:
         arms = dict.fromkeys(run.arm for run in runs)
         raise InvalidInput(
-            f"no arm {shown(arm)}{meant(arm, arms)} in {_called(ablation)}; its arms: {listed(arms)}"
-            f"{_elsewhere(database, ablation, arm, seed, in_words) if hint else ''}"
+            f"no arm {shown(arm)}{meant(arm, arms)} in {called(ablation)}; its arms: {listed(arms)}{hint()}"
         )
     if seed not in seeds:
-        raise InvalidInput(
-            f"no seed {seed} of {cut(arm)} in {_called(ablation)}; its seeds: {listed([str(seed) for seed in seeds])}"
-        )
+        its = listed([str(seed) for seed in seeds])
+        raise InvalidInput(f"no seed {seed} of {cut(arm)} in {called(ablation)}; its seeds: {its}{hint()}")
     return next(run for run in runs if (run.arm, run.seed) == (arm, seed))
-
-
-def _elsewhere(database: Database, ablation: AblationRow, arm: str, seed: int, in_words: bool) -> str:
-    """The newest other ablation that has such an arm, where the newest was meant."""
-    for other in reversed(queries.ablation_rows(database)):
-        if other.id != ablation.id and any(
-            look(run.arm) == look(arm) for run in queries.runs_of(database, other.id)
-        ):
-            how = quote(f"{other.id} {arm} seed {seed}") if in_words else f"--ablation {other.id}"
-            return f"; {_called(other)} has it: {how}"
-    return ""
 
 
 def _how_it_ends(home: Home, state: str) -> str:
     """The end of a sentence on a job that is not done; nothing of one that has failed or was cancelled."""
     return "" if state in FINAL else f"; train it with: {typed('up --until-done', home)}"
-
-
-def _called(ablation: AblationRow) -> str:
-    return f"ablation {cut(ablation.name)} ({ablation.id})"
 
 
 def _judged(records: Iterable[JobRecord]) -> tuple[str, str | None]:

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import select
 
 from db.engine import Database
+from db.named_jobs import within
 from db.naming import called_before
-from db.queries import ablation_rows
+from db.queries import ablation_rows, jobs_of
 from db.statements import job
 from settings.shown import moment, shown
-from settings.suggestions import listed, meant
+from settings.suggestions import listed, meant, nearest
 from settings.typed import typed
+from settings.whole_numbers import whole_number
 
 #: Part of a label is looked for from so many letters on, and so many labels that have it are told.
 _LEAST_LETTERS, _NAMED = 3, 3
@@ -41,18 +43,15 @@ def nothing_submitted(database: Database) -> str:
 
 
 def no_job(database: Database, wanted: str) -> str:
-    """Of a label the beginning may be meant, or any of its words; where nothing is near, what labels are like."""
+    """Of a label the beginning may be meant, or any of its words; where nothing is near, what labels are like. A number
+    is an id, to which no label is near."""
     with database.read() as tx:
         found = [
             (row.kind, row.label) for row in tx.execute(select(job.c.kind, job.c.label).order_by(job.c.id))
         ]
-    labels = list(dict.fromkeys(label for _, label in found))
-    part = wanted.strip().casefold()
-    having = [shown(label) for label in labels if len(part) >= _LEAST_LETTERS and part in label.casefold()]
-    if having:
-        near = f" (did you mean {listed(having, _NAMED)}?)"
-    else:
-        near = meant(wanted, {*labels, *_parts(labels, len(part.split()))})
+    near = ""
+    if whole_number(wanted) is None:
+        near = _near_within(database, wanted) or _near(wanted, [label for _, label in found])
     begun = f"there is no job {shown(wanted)}{near} in this home"
     if near:
         return begun
@@ -61,6 +60,29 @@ def no_job(database: Database, wanted: str) -> str:
         return f"{begun}: {nothing_submitted(database)}"
     some = listed(list(one_of_a_kind.values())[::-1], _KINDS)
     return f"{begun}; jobs are named by an id, or a label such as {some}"
+
+
+def _near_within(database: Database, wanted: str) -> str:
+    """As `_near`, of the jobs of an ablation that `wanted` begins with, each by the ablation's id and its label."""
+    for row, part in within(database, wanted):
+        labels = [entry.label for entry in jobs_of(database, row.id)]
+        if near := _near(part, labels, f"{row.id} "):
+            return near
+    return ""
+
+
+def _near(wanted: str, labels: Iterable[str], begin: str = "") -> str:
+    labels = list(dict.fromkeys(labels))
+    part = wanted.strip().casefold()
+    having = [
+        shown(f"{begin}{label}")
+        for label in labels
+        if len(part) >= _LEAST_LETTERS and part in label.casefold()
+    ]
+    if having:
+        return f" (did you mean {listed(having, _NAMED)}?)"
+    near = nearest(wanted, {*labels, *_parts(labels, len(part.split()))})
+    return "" if near is None else f" (did you mean {shown(begin + near)}?)"
 
 
 def _parts(labels: Iterable[str], words: int) -> Iterator[str]:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from sqlalchemy import case, func, select
 
 from db.engine import Database
-from db.queries import ATTEMPTS, EVENTS, STANDING
-from db.rows import AttemptRow, EventRow, JobStanding, read_rows
+from db.queries import ATTEMPTS, EVENTS
+from db.rows import AttemptRow, EventRow, read_rows
 from db.schema import Ablation, AblationJob, Attempt, Event, Job, Run, Worker
 from db.states import FINAL, RUNNING, SUCCEEDED
 from db.values import Progress
 from settings.clock import boot_name, seconds_since
 from settings.processes import process_space
-from settings.whole_numbers import whole_number
 
 #: Attempts a pace is learned from, per kind: the newest ones, as machines change.
 _PACE_ATTEMPTS = 100
@@ -156,18 +155,6 @@ def train_jobs(db: Database) -> dict[int, int]:
     """Run id -> id of its training job."""
     with db.read() as tx:
         return {row.id: row.train_job_id for row in tx.execute(select(Run.id, Run.train_job_id))}
-
-
-def jobs_named(db: Database, wanted: str) -> list[JobStanding]:
-    """Jobs whose id is `wanted`, or else whose label is, or else whose label begins so; by id."""
-    statement = select(*STANDING).order_by(Job.id)
-    with db.read() as tx:
-        if (number := whole_number(wanted)) is not None:
-            return read_rows(tx, JobStanding, statement.where(Job.id == number))
-        exact = read_rows(tx, JobStanding, statement.where(Job.label == wanted))
-        return exact or read_rows(
-            tx, JobStanding, statement.where(Job.label.startswith(wanted, autoescape=True))
-        )
 
 
 def attempts_of_job(db: Database, job_id: int) -> list[AttemptRow]:

@@ -75,6 +75,7 @@ def make_detector(
     if unknown:
         raise ConfigError(
             f"detector {shown(name)} has no option {' or '.join(unknown)}; its options: {', '.join(known) or 'none'}"
+            + did_you_mean(unknown[0], known)
         )
     made = factory(**options)
     if name in DIRECT:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, cast
 
 from errors import ConfigError
 from settings.shown import shown
+from settings.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -160,7 +161,8 @@ def experiment_of(settings: JsonObject) -> Experiment[BaseModel]:
     """Of an ablation with these settings; ReconVLA's name none. Raises ConfigError for one that is not here."""
     named = settings.get("experiment", USUAL)
     if not isinstance(named, str) or named not in EXPERIMENTS:
-        raise ConfigError(f"experiment: {shown(named)} is unknown; known: {', '.join(EXPERIMENTS)}")
+        near = did_you_mean(named, EXPERIMENTS) if isinstance(named, str) else ""
+        raise ConfigError(f"experiment: {shown(named)} is unknown; known: {', '.join(EXPERIMENTS)}{near}")
     place = EXPERIMENTS[named]
     module, _, name = place.partition(":")
     return cast("Experiment[BaseModel]", getattr(importlib.import_module(module), name))

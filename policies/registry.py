@@ -16,6 +16,7 @@ from policies.base import ModelPolicy, Policy
 from settings.code_source import reference_of
 from settings.places import expanded
 from settings.shown import cut, shown
+from settings.suggestions import did_you_mean
 from settings.typed_json import from_json, to_json
 
 if TYPE_CHECKING:
@@ -236,13 +237,17 @@ def policy_from_json(values: Any, where: str = "policy") -> PolicySpec:
         raise ConfigError(f"{where}.kind: is missing; known kinds: {', '.join(_KINDS)}")
     kind = given.pop("kind")
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise ConfigError(f"{where}.kind: {shown(kind)} is unknown; known kinds: {', '.join(_KINDS)}")
+        near = did_you_mean(kind, _KINDS) if isinstance(kind, str) else ""
+        raise ConfigError(f"{where}.kind: {shown(kind)} is unknown; known kinds: {', '.join(_KINDS)}{near}")
     spec = _KINDS[kind].spec
     fields = {_entry(one.name): one for one in dataclasses.fields(spec)}
     for name in given:
         if name not in fields:
             takes = ", ".join(fields) or "nothing"
-            raise ConfigError(f"{where}.{cut(str(name))}: unknown; a policy of kind {kind} takes: {takes}")
+            near = did_you_mean(str(name), fields)
+            raise ConfigError(
+                f"{where}.{cut(str(name))}: unknown; a policy of kind {kind} takes: {takes}{near}"
+            )
     for name, one in fields.items():
         has_default = (one.default, one.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
         if name not in given and not has_default:

@@ -14,6 +14,7 @@ from settings.faults import need_mistake
 from settings.ownership import THERE, refusal
 from settings.regular import MOST_YAML_BYTES, read_text
 from settings.shown import shown
+from settings.suggestions import did_you_mean
 
 DATABASE_VARIABLE = "BATON_STATE_URL"
 ARTIFACTS_VARIABLE = "BATON_ARTIFACTS_URL"
@@ -21,6 +22,7 @@ NETWORK_VARIABLE = "BATON_NETWORK_HOME"
 
 #: File in the home with the keys `database`, `artifacts` and `network`; the variables go before it.
 FILE = "home.yaml"
+_KEYS = ("database", "artifacts", "network")
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,9 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"{path} must hold a mapping, not {type(found).__name__}")
     for key, value in found.items():
-        if key not in ("database", "artifacts", "network"):
-            raise ConfigError(f"{path}: unknown key {shown(key)}; known keys: database, artifacts, network")
+        if key not in _KEYS:
+            near = did_you_mean(str(key), _KEYS)
+            raise ConfigError(f"{path}: unknown key {shown(key)}; known keys: {', '.join(_KEYS)}{near}")
         if key == "network" and not isinstance(value, bool):
             raise ConfigError(f"{path}: network must be true or false")
         if key != "network" and (not isinstance(value, str) or "://" not in value or not is_written(value)):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from errors import BatonError
 from settings.faults import need_fact
+from settings.near_files import near_place
 from settings.not_downloaded import what_came_to
 
 #: Of a text that is read whole: JSON, lists of words. The largest known tokenizer takes half of it.
@@ -104,7 +105,7 @@ def text_of(path: Path, error: type[BatonError], most: int = MOST_TEXT_BYTES) ->
         return read_text(path, most)
     except OSError as fault:
         need_fact(fault)
-        raise error(f"{path} cannot be read: {fault.strerror}") from None
+        raise error(f"{path} cannot be read: {fault.strerror}{near_place(path)}") from None
     except UnicodeDecodeError:
         raise error(f"{path} is no text in UTF-8") from None
 

@@ -10,13 +10,13 @@ from settings.shown import cut, shown
 
 def meant(name: str, known: Collection[str]) -> str:
     """` (did you mean 'recon'?)`, or nothing where no known name is near. It follows the name that is unknown."""
-    near = _nearest(name, known)
+    near = nearest(name, known)
     return "" if near is None else f" (did you mean {shown(near)}?)"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean recon?`, or nothing. It ends a sentence."""
-    near = _nearest(word, known)
+    near = nearest(word, known)
     return "" if near is None else f"; did you mean {cut(near)}?"
 
 
@@ -26,8 +26,8 @@ def listed(known: Collection[str], most: int = 20) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _nearest(word: str, known: Iterable[str]) -> str | None:
-    """Capitals and blanks at the ends make no other word."""
-    names = {name.casefold(): name for name in known}
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Capitals and blanks at the ends make no other word. Never the word itself, which was looked for already."""
+    names = {name.casefold(): name for name in known if name != word}
     near = get_close_matches(word.strip().casefold(), names, n=1)
     return names[near[0]] if near else None

@@ -17,6 +17,7 @@ from settings.code_source import Source, reference_of
 from settings.heap import give_back
 from settings.own_code import admit, admitted_in
 from settings.own_module import command_of
+from settings.suggestions import did_you_mean
 from simulators import registry
 from simulators.base import Simulator
 from simulators.egl_devices import egl_environment
@@ -34,8 +35,9 @@ class OwnProcess(PipedSimulator):
     def __init__(self, name: str, scene: str, **options: Any) -> None:
         own = reference_of(name)
         if own is None and name not in registry.names():
+            known = registry.names()
             raise ConfigError(
-                f"simulator {name!r} is unknown; known simulators: {', '.join(registry.names())}"
+                f"simulator {name!r} is unknown; known simulators: {', '.join(known)}{did_you_mean(name, known)}"
             )
         opening = {"name": name, "scene": scene, **options}
         if own is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from errors import ConfigError
 from settings.code_source import reference_of
+from settings.suggestions import did_you_mean
 from simulators.base import Simulator
 
 #: name -> (class, the options it takes)
@@ -36,7 +37,9 @@ def create(name: str, scene: str = "D", **options: Any) -> Simulator:
             raise ConfigError(f"simulator {own.label} takes no {' or '.join(given)}")
         return make_own(own, scene)
     if name not in _CLASSES:
-        raise ConfigError(f"simulator {name!r} is unknown; known simulators: {', '.join(_CLASSES)}")
+        raise ConfigError(
+            f"simulator {name!r} is unknown; known simulators: {', '.join(_CLASSES)}{did_you_mean(name, _CLASSES)}"
+        )
     place, known = _CLASSES[name]
     for option in given.keys() - known:
         raise ConfigError(f"simulator {name!r} takes no {option}; it takes: {', '.join(known)}")

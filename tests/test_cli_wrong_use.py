@@ -21,6 +21,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "arm twice": (["--arms", "recon,recon"], "twice"),
     "unknown key": (["--set", "training.stepz=3"], "training.stepz"),
     "unknown model key": (["--set", "model.override.depth=3"], "unknown key 'depth'"),
+    "mistyped model key": (["--set", "model.override.vison={}"], "; did you mean vision?"),
     "negative steps": (["--set", "training.steps=-3"], "training.steps"),
     "no steps": (["--set", "training.steps=0"], "training.steps"),
     "negative rate": (["--set", "training.learning_rate=-0.1"], "training.learning_rate"),

@@ -11,6 +11,7 @@ from db.absent import no_job
 from db.doing import doing, those_there
 from db.engine import Database
 from db.held import held_jobs
+from db.named_jobs import jobs_named, with_ablations
 from db.rows import AttemptRow, JobStanding, MetricRow
 from db.states import RUNNING
 from errors import InvalidInput
@@ -18,9 +19,6 @@ from settings.home import Home
 from settings.queue import queue_settings
 from settings.shown import shown
 from workers.job_log import read_job_log
-
-#: An unclear name is answered with at most this many of the jobs it may mean.
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -36,20 +34,18 @@ class Entry:
 
 
 def job_of(database: Database, wanted: str) -> JobStanding:
-    """The job with this id, label, or task id of Flower (`job-7-attempt-2`).
+    """The job with this id, label (also after its ablation's name or id), or task id of Flower (`job-7-attempt-2`).
 
     The beginning of a label is enough where it fits one job only. Raises InvalidInput otherwise.
     """
     parts = wanted.split("-")
     if len(parts) == 4 and parts[0] == "job" and parts[2] == "attempt":
         wanted = parts[1]
-    rows = progress.jobs_named(database, wanted)
+    rows = jobs_named(database, wanted, beginning=True)
     if not rows:
         raise InvalidInput(no_job(database, wanted))
     if len(rows) > 1:
-        some = ", ".join(f"{row.id} ({row.label})" for row in rows[:_NAMED])
-        more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
-        raise InvalidInput(f"{shown(wanted)} may be {some}{more}; give the id")
+        raise InvalidInput(f"{shown(wanted)} may be {with_ablations(database, rows)}; give the id")
     return rows[0]
 
 

@@ -28,6 +28,7 @@ from errors import BundleError, InvalidInput
 from settings import files
 from settings.faults import LOOKS, is_unreadable, need_fact, need_mistake
 from settings.home import Home
+from settings.near_files import near_place
 from settings.ownership import refusal
 from settings.regular import open_regular
 
@@ -272,7 +273,7 @@ def _earlier(db: Database, since: str) -> _Earlier:
             manifest = read_manifest(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
         need_fact(error)
-        raise BundleError(f"{path} cannot be read: {error.strerror}") from None
+        raise BundleError(f"{path} cannot be read: {error.strerror}{near_place(path)}") from None
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
     if manifest.key not in {entry.key for entry in past}:

@@ -35,6 +35,7 @@ from errors import BundleError, HomeInUse, InvalidInput
 from settings.faults import need_fact, need_mistake
 from settings.home import Home
 from settings.lease import Lease
+from settings.near_files import near_place
 from settings.ownership import refusal
 from settings.regular import open_regular
 
@@ -298,7 +299,7 @@ def _plain_file(source: Path) -> Iterator[BinaryIO]:
         stream = open_regular(source)
     except OSError as error:
         need_fact(error)
-        raise BundleError(f"it cannot be read: {error.strerror}") from None
+        raise BundleError(f"it cannot be read: {error.strerror}{near_place(source)}") from None
     with stream:
         yield stream
 

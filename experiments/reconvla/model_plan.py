@@ -26,6 +26,7 @@ from settings.json_values import JsonObject
 from settings.places import expanded
 from settings.regular import is_there
 from settings.shown import shown
+from settings.suggestions import did_you_mean
 from settings.typed_json import from_json
 from tasks.specs import Precision, TrainingSpec
 
@@ -193,7 +194,8 @@ def check_attention(config: JsonObject, attention: Attention) -> None:
 def _merge(values: dict[str, object], override: JsonObject, place: str) -> None:
     for key, value in override.items():
         if key not in values:
-            raise ConfigError(f"{place}: unknown key {shown(key)}; known: {', '.join(values)}")
+            near = did_you_mean(key, values)
+            raise ConfigError(f"{place}: unknown key {shown(key)}; known: {', '.join(values)}{near}")
         inner = values[key]
         if isinstance(value, Mapping) and isinstance(inner, dict):
             _merge(inner, value, f"{place}.{key}")

@@ -17,6 +17,7 @@ from functools import lru_cache
 
 from benchmark import cameras
 from errors import SimulatorError, SimulatorMissing
+from settings.suggestions import did_you_mean
 from simulators.egl_devices import OF_THIS_PROCESS, egl_environment
 from simulators.playtable.bullet import pybullet
 from simulators.playtable.client import Client
@@ -48,7 +49,9 @@ RENDERERS = tuple(_RENDERERS)
 def renderer_named(name: str) -> Renderer:
     """Raises SimulatorError for a name that is not one of RENDERERS."""
     if name not in _RENDERERS:
-        raise SimulatorError(f"renderer {name!r} is unknown; known renderers: {', '.join(RENDERERS)}")
+        raise SimulatorError(
+            f"renderer {name!r} is unknown; known renderers: {', '.join(RENDERERS)}{did_you_mean(name, RENDERERS)}"
+        )
     return _RENDERERS[name]
 
 

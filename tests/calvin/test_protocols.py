@@ -22,3 +22,5 @@ def test_official_compat_is_only_on_request() -> None:
 def test_unknown_protocol() -> None:
     with pytest.raises(ConfigError, match="unknown protocol 'libero'; known protocols: calvin, reconvla-500"):
         protocol_named("libero")
+    with pytest.raises(ConfigError, match=r"; did you mean reconvla-500\?$"):
+        protocol_named("recon-500")

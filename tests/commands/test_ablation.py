@@ -117,6 +117,8 @@ def test_what_is_worked_on_is_refused(
     assert say(home, "ablation", "remove", "one", "--yes") == 2
     assert capsys.readouterr().err == "error: 1 job of ablation 'one' runs; `cancel` it first\n"
     assert states(database) == {"a": "running"}
+    assert say(home, "ablation", "remove", "one") == 2, "before anybody is asked"
+    assert "runs; `cancel` it first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -262,8 +264,32 @@ def test_the_name_of_a_cancelled_ablation_is_free(home: Home, database: Database
 def test_an_ablation_that_is_not_there_is_named(
     home: Home, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words in (["remove", "nothing", "--yes"], ["rename", "nothing", "x"]):
+    for words in (
+        ["remove", "nothing", "--yes"],
+        ["remove", "nothing"],
+        ["remove", "nothing", "--json"],
+        ["rename", "nothing", "x"],
+        ["drop", "nothing", "recon"],
+    ):
         assert say(home, "ablation", *words) == 2
         err = capsys.readouterr().err
         assert "there is no ablation 'nothing' in this home; those that there are: " in err
         assert err.endswith(f"cli.py --home {home.argument} status\n")
+
+
+def test_what_is_mistyped_is_told_before_anybody_is_asked(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"name": "smoke-2", "seeds": [0], "arms": ["recon", "baseline"]}
+    plans.submit(database, Plan("one", "smoke-2", config, [planned("a")]), "submit", NOW)
+    for words, told in (
+        (["remove", "smoke_2"], "there is no ablation 'smoke_2' (did you mean 'smoke-2'?) in this home"),
+        (
+            ["drop", "smoke_2", "recon"],
+            "there is no ablation 'smoke_2' (did you mean 'smoke-2'?) in this home",
+        ),
+        (["drop", "smoke-2", "recom"], "there is no arm 'recom' (did you mean 'recon'?) in this ablation"),
+    ):
+        assert say(home, "ablation", *words) == 2
+        assert told in capsys.readouterr().err
+    assert states(database) == {"a": "ready"}

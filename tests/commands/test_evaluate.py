@@ -204,6 +204,7 @@ def _simulator_processes() -> list[int]:
         (("evaluate", "random", "--replay", "/nowhere"), 2, "leave out CHECKPOINT (random)"),
         (("evaluate", "--replay", "/nowhere", "--tasks", "open_drawer"), 2, "--tasks is not heeded by --replay"),
         (("evaluate", "--replay", "/nowhere", "--protocol", "calvin"), 2, "--protocol is not heeded by --replay"),
+        (("evaluate", "randm"), 2, "there is no policy and no folder 'randm' (did you mean 'random'?)"),
         (("evaluate", "--policy", "{kind: htp}"), 2, "--policy: policy.kind: 'htp' is unknown; known kinds: random"),
         (("evaluate", "--policy", "{kind: random, seed: x}"), 2, "policy.seed: must be a whole number, got 'x'"),
         (("evaluate", "--policy", "{kind: random"), 2, "--policy is not YAML"),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 import cli
-from db import jobs, states
+from db import jobs, plans, queries, states
+from db.plans import Plan
 from db.values import Ending, Lease, MetricPoint, Seconds
 from tests.commands.test_status import make_ablation
 from tests.processes import CLI, environment
-from tests.support import start, worker
+from tests.support import planned, start, submit, worker
 from workers.job_log import job_log
 
 JOB = "train recon seed 0"
@@ -89,6 +92,65 @@ def test_an_unclear_name_is_refused(home, database, capsys, wanted, says):
     make_ablation(database)
     assert cli.main(["--home", str(home.root), "logs", wanted]) == 2
     assert says in capsys.readouterr().err
+
+
+def submit_two(database):
+    """`smoke` (1) and `smoke-2` (2), with a job `train recon seed 0` each."""
+    for name in ("smoke", "smoke-2"):
+        job = planned(f"{name} key", kind="train")
+        plan = Plan(name, name, {}, [replace(job, label=JOB)])
+        plans.submit(database, plan, "submit", time.time())
+    return {
+        name: queries.jobs_of(database, number)[0].id for number, name in enumerate(["smoke", "smoke-2"], 1)
+    }
+
+
+@pytest.mark.parametrize("command", [["logs"], ["pause", "--job"], ["retry", "--job"]])
+def test_jobs_of_one_label_are_told_with_their_ablations(home, database, capsys, command):
+    ids = submit_two(database)
+    assert cli.main(["--home", str(home.root), *command, JOB]) == 2
+    err = capsys.readouterr().err
+    assert f"{ids['smoke']} ({JOB} of smoke (1)), {ids['smoke-2']} ({JOB} of smoke-2 (2))" in err
+
+
+@pytest.mark.parametrize("name", ["smoke-2", "2"])
+@pytest.mark.parametrize("command", [["logs"], ["pause", "--job"], ["cancel", "--job"]])
+def test_a_label_after_its_ablation_is_that_ones_job(home, database, capsys, command, name):
+    ids = submit_two(database)
+    assert cli.main(["--home", str(home.root), *command, f"{name} {JOB}"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(rf"\bjob {ids['smoke-2']}\b", out), out
+    assert logs(home, capsys, f"{name}  train recon").startswith(f"{JOB} (job {ids['smoke-2']})")
+
+
+def test_a_job_that_two_ablations_share_is_one(home, database, capsys):
+    make_ablation(database, "a", seeds=1)
+    make_ablation(database, "b", seeds=1)
+    assert logs(home, capsys, f"a {JOB}") == logs(home, capsys, f"2 {JOB}")
+    assert cli.main(["--home", str(home.root), "logs", "train"]) == 2
+    assert f"({JOB} of a (1) and b (2))" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ("smoke-2 trian recon seed 0", f"(did you mean '2 {JOB}'?)"),
+        ("2 recon", f"(did you mean '2 {JOB}'?)"),
+        ("2 xyz", f"; jobs are named by an id, or a label such as '{JOB}'"),
+        ("0", f"no job '0' in this home; jobs are named by an id, or a label such as '{JOB}'"),
+        ("70", f"no job '70' in this home; jobs are named by an id, or a label such as '{JOB}'"),
+    ],
+)
+def test_what_is_suggested_leads_on(home, database, capsys, wanted, says):
+    submit_two(database)
+    assert cli.main(["--home", str(home.root), "logs", wanted]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_short_word_is_not_suggested_for_itself(home, database, capsys):
+    submit(database, planned("v2 of it"))
+    assert cli.main(["--home", str(home.root), "logs", "of"]) == 2
+    assert "did you mean" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wanted", ["xyz", "999"])

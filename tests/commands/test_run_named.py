@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from commands.model_options import is_run
 from commands.named_checkpoint import find_named
 from commands.own_protocol import own_protocol
 from db import jobs, plans
+from db.checkpoints import find_weights
 from db.engine import Database
 from db.jobs import Ending
 from db.plans import Plan, RunRef
@@ -156,6 +158,15 @@ def test_what_is_no_run_is_told_by_every_command(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["evaluate", "serve", "attention"])
+def test_a_folder_that_is_not_there_is_told_with_the_one_beside_it(
+    command: str, home: Home, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "exported").mkdir()
+    assert cli.main(["--home", str(home.root), command, str(tmp_path / "exprted")]) == 2
+    assert capsys.readouterr().err.endswith(f"; did you mean {tmp_path / 'exported'}?\n")
+
+
 def test_a_folder_that_is_called_so_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert is_run("recon seed 0") and not is_run("recon") and not is_run("seed 0")
@@ -175,6 +186,83 @@ def test_a_run_of_another_ablation_is_pointed_to_in_words_that_work(
     assert hint == "'1 recon seed 0'"
     (words,) = shlex.split(hint)
     assert find_named(home, words).sha256 == weights
+
+
+def submit_newer(database: Database, *refs: RunRef) -> None:
+    """An ablation `newer` (2) with runs that nobody trained."""
+    newer = [
+        planned(f"newer {ref.arm} {ref.seed}", kind="train", spec=training_spec(steps=1), runs=[ref])
+        for ref in refs
+    ]
+    runs = {ref: job.key for ref, job in zip(refs, newer)}
+    plans.submit(database, Plan("two", "newer", {}, newer, runs), "s", NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("recon seed 0", "ablation demo one (1) has it: '1 recon seed 0'"),
+        ("newer recon seed 0", "ablation demo one (1) has it: '1 recon seed 0'"),
+        ("recno seed 0", "did you mean 'recon' of ablation demo one (1): '1 recon seed 0'"),
+        ("2 recno seed 0", "did you mean 'recon' of ablation demo one (1): '1 recon seed 0'"),
+        ("+ weight 10 seed 0", "ablation demo one (1) has it: '1 + weight 10 seed 0'"),
+        ("+ wieght 10 seed 0", "did you mean '+ weight 10' of ablation demo one (1): '1 + weight 10 seed 0'"),
+        ("recon seed 7", None),
+        ("recno seed 7", None),
+        ("baseline seed 1", None),
+    ],
+)
+def test_a_run_is_hinted_where_it_is_trained_with_that_seed_alone(
+    name: str, hint: str | None, home: Home, database: Database, weights: str
+) -> None:
+    submit_newer(database, RunRef("baseline", 0))
+    later = planned(
+        "later", kind="train", spec=training_spec(steps=1), runs=[RunRef("recon", 0), RunRef("recon", 7)]
+    )
+    runs = {RunRef("recon", 0): "later", RunRef("recon", 7): "later"}
+    plans.submit(database, Plan("three", "cancelled", {}, [later], runs), "s", NOW)
+    jobs.cancel(database, jobs.Target("ablation", 3, "ablation cancelled"), NOW)
+    submit_newest = planned("newest", kind="train", spec=training_spec(steps=1), runs=[RunRef("own", 0)])
+    plans.submit(
+        database, Plan("four", "newest", {}, [submit_newest], {RunRef("own", 0): "newest"}), "s", NOW
+    )
+    with pytest.raises(InvalidInput) as told:
+        find_named(home, name)
+    if hint is None:
+        assert not re.search(r"has it|did you mean", str(told.value)), told.value
+        return
+    assert str(told.value).endswith(f"; {hint}")
+    (words,) = shlex.split(hint.rpartition(": ")[2])
+    assert find_named(home, words).sha256 == weights
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_finished_run_is_hinted_beside_one_that_is_not(
+    seed: int, home: Home, database: Database, weights: str
+) -> None:
+    submit_newer(database, RunRef("recon", seed))
+    with pytest.raises(InvalidInput, match=r"; ablation demo one \(1\) has it: '1 recon seed 0'") as told:
+        find_named(home, "recon seed 0")
+    assert ("not trained to its end" if seed == 0 else "its seeds: 1") in str(told.value)
+
+
+def test_weights_that_were_cleared_away_are_not_hinted(home: Home, database: Database, weights: str) -> None:
+    submit_newer(database, RunRef("baseline", 0))
+    (entry,) = find_weights(database, weights)
+    (home.root / entry.path).unlink()
+    with pytest.raises(InvalidInput, match=r"no arm 'recon' in ablation newer \(2\); its arms: baseline$"):
+        find_named(home, "recon seed 0")
+
+
+def test_an_export_is_told_of_an_arm_of_nearly_that_name_in_words_that_work(
+    home: Home, database: Database, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit_newer(database, RunRef("baseline", 0))
+    export = ["--home", str(home.root), "checkpoint", "export"]
+    assert cli.main([*export, "recom", "0", str(tmp_path / "out")]) == 2
+    hint = capsys.readouterr().err.strip().partition("did you mean 'recon' of ablation demo one (1): ")[2]
+    assert hint == "recon 0 --ablation 1"
+    assert cli.main([*export, *shlex.split(hint), str(tmp_path / "out")]) == 0
 
 
 def test_a_run_that_is_not_trained_yet_is_told_with_what_trains_it(

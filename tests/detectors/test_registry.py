@@ -23,6 +23,8 @@ def test_unknown_name_lists_the_known():
 def test_unknown_option_is_the_users_mistake():
     with pytest.raises(ConfigError, match=r"'colour' has no option sharpness; its options: none$"):
         make_detector("colour", sharpness=3)
+    with pytest.raises(ConfigError, match=r"no option weigths; .*; did you mean weights\?$"):
+        make_detector("grounding_dino", weigths="x")
     with pytest.raises(ConfigError, match=r"no option colour or size; its options: weights, box_threshold"):
         make_detector("grounding_dino", size=3, colour="red")
 

@@ -163,6 +163,8 @@ def test_what_is_wrong_is_told_by_it(
     assert f"{other}: experiment: 'castles' is unknown; known: reconvla, towers" in said(
         capsys, *submit, str(other), code=2
     )
+    other.write_text("experiment: tower\n")
+    assert "; did you mean towers?" in said(capsys, *submit, str(other), code=2)
     assert cli.main([*submit, written(tmp_path, "name: smoke"), "--detach"]) == 0
     told = said(capsys, *here, "submit-ablation", "--preset", "smoke", "--detach", code=2)
     assert "they are of another experiment" in told

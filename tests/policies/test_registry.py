@@ -115,6 +115,20 @@ def test_what_is_unknown_missing_or_wrong_is_named(given: Any, sentence: str) ->
     assert str(caught.value).startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("given", "end"),
+    [
+        ({"kind": "randm"}, "openvla, folder, reconvla; did you mean random?"),
+        ({"kind": "xyz"}, "openvla, folder, reconvla"),
+        ({"kind": "http", "ulr": "http://gpu"}, "; did you mean url?"),
+    ],
+)
+def test_what_is_mistyped_is_told_with_what_is_near(given: Any, end: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        policy_from_json(given)
+    assert str(caught.value).endswith(end)
+
+
 def test_a_model_is_known_by_what_lies_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert identity(RandomActions(3)) is None and in_its_place(RandomActions(3)) == RandomActions(3)

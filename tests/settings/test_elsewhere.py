@@ -43,7 +43,7 @@ def test_an_empty_variable_says_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("databse: postgresql://db/baton", "unknown key 'databse'"),
+        ("databse: postgresql://db/baton", r"unknown key 'databse'; .*; did you mean database\?$"),
         ("database: /var/lib/state.db", "database must be a URL"),
         ("database: 7", "database must be a URL"),
         ("- database", "must hold a mapping"),

@@ -12,6 +12,12 @@ def test_unknown_name_lists_the_known_ones() -> None:
         registry.create("calvn")
 
 
+def test_a_mistyped_name_is_told_with_the_one_that_is_near() -> None:
+    for make in (registry.create, registry.create_apart):
+        with pytest.raises(ConfigError, match=r"'playtabel' is unknown; .*; did you mean playtable\?$"):
+            make("playtabel")
+
+
 def test_the_built_in_simulator_keeps_the_contract() -> None:
     sim = registry.create("playtable", "D")
     sim.reset(seed=1)

@@ -109,6 +109,18 @@ def test_what_is_no_bundle_is_called_what_it_is(idle: Workshop, bundle: Path, tm
     assert not (tmp_path / "new").exists() and not (tmp_path / "next.bundle").exists()
 
 
+def test_a_bundle_that_is_not_there_is_told_with_the_one_beside_it(
+    idle: Workshop, bundle: Path, tmp_path: Path
+) -> None:
+    (folder := tmp_path / "beside").mkdir()
+    bundle.rename(meant := folder / "one.bundle")
+    says = rf"{folder}/one.bundel(: it)? cannot be read: No such file or directory; did you mean {meant}\?$"
+    with pytest.raises(BundleError, match=says):
+        bring_in(Home(tmp_path / "new"), folder / "one.bundel")
+    with pytest.raises(BundleError, match=says):
+        take_out(idle.home, tmp_path / "next.bundle", folder / "one.bundel")
+
+
 def test_a_home_in_place_of_its_bundle_is_told_with_the_command(idle: Workshop, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=f"--home {idle.home.root} bundle export"):
         bring_in(Home(tmp_path / "new"), idle.home.root)
