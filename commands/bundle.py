@@ -8,31 +8,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home, resolve_home
-from commands.place_type import PLACE, PLACE_TEXT
+from commands.place_type import NEW_FILE, PLACE, PLACE_TEXT
 from hub.names import is_hub_name
-from settings.shown import shown
 from settings.streams import say
 from settings.typed import typed
 
 if TYPE_CHECKING:
     from settings.home import Home
-
-
-class _NewFile(click.ParamType):
-    """A path as `PLACE` has it, which no path does that ends as a folder's: it would lose that end."""
-
-    name = "path"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and value.endswith("/"):
-            self.fail(f"{shown(value)} is a folder; name the file in it: {value}home.bundle", param, ctx)
-        return PLACE.convert(value, param, ctx)
 
 
 @click.group("bundle", cls=Suggesting)
@@ -45,7 +33,7 @@ def command(context: click.Context, home_path: str | None) -> None:
 
 @command.command("export")
 @home_option
-@click.argument("file", type=_NewFile())
+@click.argument("file", type=NEW_FILE)
 @click.option(
     "--since",
     type=PLACE_TEXT,

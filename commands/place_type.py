@@ -10,6 +10,7 @@ import click
 
 from hub.names import RepoKind, is_hub_name
 from settings.places import expanded
+from settings.shown import shown
 
 
 class _Place(click.ParamType):
@@ -38,6 +39,21 @@ def _called(param: click.Parameter | None) -> str:
 PLACE = _Place(is_text=False)
 #: Of what may also be a hub's name, a digest, an address or a word of the command.
 PLACE_TEXT = _Place(is_text=True)
+
+
+class _NewFile(click.ParamType):
+    """A path as `PLACE` has it, which no path does that ends as a folder's: it would lose that end."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and value.endswith("/"):
+            self.fail(f"{shown(value)} is a folder; name the file in it: {value}home.bundle", param, ctx)
+        return PLACE.convert(value, param, ctx)
+
+
+#: Of a file that is made.
+NEW_FILE = _NewFile()
 
 
 class Folder(click.ParamType):

@@ -31,6 +31,7 @@ from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.folders import whole_folder
 from settings.regular import read_text
+from settings.shown import shown_path
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -177,7 +178,7 @@ def together(work: Callable[[], T], group: dist.ProcessGroup | None = None) -> l
 def _told(error: Exception) -> tuple[int | None, str]:
     if not isinstance(error, OSError) or error.errno is None:
         return None, str(error)
-    place = "" if error.filename is None else f": {error.filename!r}"
+    place = "" if error.filename is None else f": {shown_path(error.filename)}"
     return error.errno, f"{error.strerror}{place}"
 
 

@@ -220,6 +220,8 @@ ELSEWHERE = {
         "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so[worker-gpu0]",
     "sbatch scripts/slurm/baton.sbatch":
         "scripts/test_slurm.py::test_at_the_time_limit_unfinished_work_is_requeued",
+    "sbatch --nodes=2 --gres=gpu:4 scripts/slurm/baton.sbatch":
+        "scripts/test_slurm.py::test_several_nodes_have_a_home_and_an_address_each",
 }  # fmt: skip
 
 #: Beginnings of lines that no test can run, and why.
@@ -232,6 +234,7 @@ NOT_RUN = {
     "export ": "sets what the next lines need: other servers, another interpreter",
     "python cli.py data fetch hub:": "asks the Hub; tests/hub and tests/commands fetch from one on this machine",
     "python cli.py submit-ablation --preset smoke --data hub:": "the same",
+    "python cli.py submit-ablation --preset calvin-abc-d --data path/to/task_ABC_D --set": "7B over eight cards; trials/slurm_gang.py runs a small one over two nodes",
     "docker compose": "needs Docker; test_compose*.py run each service's command and health check as processes",
 }
 

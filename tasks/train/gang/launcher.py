@@ -48,7 +48,6 @@ _NO_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 def main(order: Path, ranks: int, meeting: Meeting | None) -> int:
     die_with_parent()
-    heed_parent_alone()
     teller = Teller(1)
     show_life(teller, LAUNCHER)
     try:
@@ -132,5 +131,6 @@ def _served(meeting: Meeting) -> TCPStore | None:
 
 
 if __name__ == "__main__":
+    heed_parent_alone()
     told = sys.argv[3:]
     sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), read_meeting(told[0]) if told else None))

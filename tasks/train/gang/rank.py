@@ -38,7 +38,6 @@ class Asked:
 
 def main(order: Path) -> int:
     die_with_parent()
-    heed_parent_alone()
     rank = int(os.environ["RANK"])
     teller = Teller(os.dup(1))
     os.dup2(2, 1)
@@ -59,6 +58,7 @@ def main(order: Path) -> int:
 
 
 if __name__ == "__main__":
+    heed_parent_alone()
     code = main(Path(sys.argv[1]))
     sys.stderr.flush()
     os._exit(code)  # what a rank leaves behind is files and words; its threads may wait for others for ever
