@@ -234,7 +234,7 @@ NOT_RUN = {
     "export ": "sets what the next lines need: other servers, another interpreter",
     "python cli.py data fetch hub:": "asks the Hub; tests/hub and tests/commands fetch from one on this machine",
     "python cli.py submit-ablation --preset smoke --data hub:": "the same",
-    "python cli.py submit-ablation --preset calvin-abc-d --data path/to/task_ABC_D --set": "7B over eight cards; trials/slurm_gang.py runs a small one over two nodes",
+    "python cli.py submit-ablation --preset calvin-abc-d --data path/to/task_ABC_D --set": "7B over eight cards",
     "docker compose": "needs Docker; test_compose*.py run each service's command and health check as processes",
 }
 
