@@ -192,9 +192,7 @@ def _stay(
             session.close(reason, time.time())
             database.settle()
     if reason != "done":
-        raise Stopped(
-            f"stopped ({reason}): {departed.sentence}; go on with: {typed('up --until-done', home)}"
-        )
+        raise Stopped(f"stopped ({reason}): {departed.sentence}; {how_it_goes_on(home, database)}")
 
 
 def how_it_goes_on(home: Home, database: Database) -> str:

@@ -53,22 +53,6 @@ def resized_shape(
     return (other, shortest) if width < height else (shortest, other)
 
 
-def prepare_image(
-    image: NDArray[np.uint8],
-    shortest: int = SHORTEST_EDGE,
-    longest: int = LONGEST_EDGE,
-    mean: Sequence[float] = IMAGENET_MEAN,
-    std: Sequence[float] = IMAGENET_STD,
-) -> torch.Tensor:
-    """(H, W, 3) uint8 RGB -> (3, h, w) float32: resized by Pillow's bilinear filter and normalised.
-
-    mean, std: of values 0 to 1, by colour; ImageNet's unless a folder says otherwise.
-    """
-    pixels = torch.from_numpy(np.array(_resized(image, shortest, longest))).permute(2, 0, 1).float() / 255
-    means, deviations = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
-    return (pixels - means) / deviations
-
-
 def prepare_images(
     images: Sequence[NDArray[np.uint8]],
     shortest: int = SHORTEST_EDGE,
@@ -76,15 +60,16 @@ def prepare_images(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> torch.Tensor:
-    """(N, 3, h, w) of N images of one size, each as `prepare_image` has it; a pixel's colours lie side by side."""
-    resized = np.stack([np.asarray(_resized(image, shortest, longest)) for image in images])
+    """N images (H, W, 3) uint8 RGB of one size -> (N, 3, h, w) float32: resized by Pillow's bilinear filter and
+    normalised; a pixel's colours lie side by side.
+
+    mean, std: of values 0 to 1, by colour; ImageNet's unless a folder says otherwise.
+    """
+    height, width = resized_shape(*images[0].shape[:2], shortest, longest)
+    pictures = (Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR) for image in images)
+    resized = np.stack([np.asarray(picture) for picture in pictures])
     pixels = torch.from_numpy(resized).float().div_(255)  # (N, h, w, 3)
     return pixels.sub_(torch.tensor(mean)).div_(torch.tensor(std)).permute(0, 3, 1, 2)
-
-
-def _resized(image: NDArray[np.uint8], shortest: int, longest: int) -> Image.Image:
-    height, width = resized_shape(image.shape[0], image.shape[1], shortest, longest)
-    return Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
 
 
 def read_predictions(

@@ -123,7 +123,7 @@ def check_sizes(image_processor: Any, folder: Path) -> None:
 
 
 def check_preparation(image_processor: Any, folder: Path) -> None:
-    """Raise CheckpointError unless pictures are prepared as `io.prepare_image` does.
+    """Raise CheckpointError unless pictures are prepared as `io.prepare_images` does.
 
     Means and deviations are the folder's own.
     """

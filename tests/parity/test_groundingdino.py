@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from detectors.grounding_dino.io import caption, prepare_image, read_predictions
+from detectors.grounding_dino.io import caption, prepare_images, read_predictions
 from detectors.grounding_dino.official import load_official_state
 
 FOLDER = (
@@ -182,7 +182,7 @@ def test_captions_become_the_same_tokens_and_masks(meta, tokenizer):
 
 def test_images_are_prepared_alike(meta, recorded):
     about = meta["results"]["load_image"]
-    prepared = prepare_image(np.asarray(Image.open(FOLDER / "image.png").convert("RGB")))
+    [prepared] = prepare_images([np.asarray(Image.open(FOLDER / "image.png").convert("RGB"))])
     assert list(prepared.shape) == about["shape"]
     samples = prepared[:, about["ys"]][:, :, about["xs"]]
     assert torch.allclose(samples, recorded["out.load_image_samples"], atol=TOLERANCE, rtol=0)

@@ -9,7 +9,7 @@ import torch
 from detectors.base import Detection, FrameContext, NoTarget, Reason, Source
 from detectors.grounding_dino.files import local_folder, missing_parts, weights_digest
 from detectors.grounding_dino.finder import GroundingDinoFinder, load_model
-from detectors.grounding_dino.io import caption, prepare_image
+from detectors.grounding_dino.io import caption, prepare_images
 from detectors.pipeline import GazePipeline
 from detectors.targets.table import BUTTON, CARRIED_BLOCK, block
 from errors import CheckpointError, ConfigError, WeightsMissing
@@ -56,7 +56,7 @@ def test_is_the_models_own_best_query(weights):
     processor, model = load_model(weights, "cpu")
     tokens = processor.tokenizer("button.", return_tensors="pt")
     with torch.inference_mode():
-        outputs = model(pixel_values=prepare_image(frame, 96, 160)[None], **tokens)
+        outputs = model(pixel_values=prepare_images([frame], 96, 160), **tokens)
     scores = outputs.logits.sigmoid().amax(-1)[0]
     cx, cy, w, h = (outputs.pred_boxes[0, scores.argmax()] * torch.tensor([120, 100, 120, 100])).tolist()
     assert found.score == pytest.approx(scores.max().item(), abs=1e-6)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 import detectors.grounding_dino.model as models
 from detectors.grounding_dino import entries
 from detectors.grounding_dino.finder import GroundingDinoFinder, load_model
-from detectors.grounding_dino.io import prepare_image, prepare_images
+from detectors.grounding_dino.io import prepare_images
 from detectors.grounding_dino.official import load_official
 from detectors.targets.table import BUTTON
 from errors import CheckpointError, WeightsMissing
@@ -197,12 +197,12 @@ def test_pictures_are_normalised_as_the_folder_says(tmp_path: Path) -> None:
     processor, _ = load_model(str(folder), "cpu")
     image = np.random.default_rng(0).integers(0, 256, (96, 130, 3), dtype=np.uint8)
     pictures = processor.image_processor
-    ours = prepare_image(image, 96, 160, pictures.image_mean, pictures.image_std)
-    theirs = pictures(image, return_tensors="pt")["pixel_values"][0]
+    both = [image, image[::-1].copy()]
+    ours = prepare_images(both, 96, 160, pictures.image_mean, pictures.image_std)
+    theirs = pictures(both, return_tensors="pt")["pixel_values"]
     assert (ours - theirs).abs().max() < 0.05  # a rounding of 1 / 255 between two ways to resize
-    other = image[::-1].copy()
-    together = prepare_images([image, other], 96, 160, mean, std)
-    assert torch.equal(together, torch.stack([ours, prepare_image(other, 96, 160, mean, std)]))
+    alone = [prepare_images([one], 96, 160, mean, std)[0] for one in both]
+    assert torch.equal(ours, torch.stack(alone)), "what a picture becomes is its own"
 
 
 @pytest.mark.parametrize(
