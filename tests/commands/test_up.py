@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from db import jobs, states
+from db import jobs, standings, states
 from db.engine import Database
 from db.values import Ending
 from errors import EnvironmentLacks
@@ -101,6 +101,22 @@ def test_services_run_beside_the_work_and_end_with_it(
         await_gone([process for process in everything if process.pid != up.pid])
     assert of_home(home) == []
     assert set(links(home, capsys).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["pause"], "go on with: "), (["cancel"], "; nothing is left to do\n")]
+)
+def test_who_stops_it_is_told_to_go_on_where_something_is_left(
+    words: list[str], said: str, home: Home, database: Database, tmp_path: Path
+) -> None:
+    make_ablation(database)
+    assert cli.main(["--home", str(home.root), *words]) == 0
+    log = tmp_path / "log"
+    with running(["--home", str(home.root), "up", "--cpus", "0", "--gpus", "none"], log) as up:
+        await_value(lambda: standings.standing(database).sessions, bool, "a session")
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(300) == 4, log.read_text()
+    assert said in log.read_text().rpartition("error: stopped (")[2]
 
 
 @pytest.mark.parametrize("name", SERVICES)
