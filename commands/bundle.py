@@ -14,7 +14,7 @@ import click
 
 from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home, resolve_home
-from commands.place_type import NEW_FILE, PLACE, PLACE_TEXT
+from commands.place_type import PLACE, PLACE_TEXT, NewFile
 from hub.names import is_hub_name
 from settings.streams import say
 from settings.typed import typed
@@ -33,7 +33,7 @@ def command(context: click.Context, home_path: str | None) -> None:
 
 @command.command("export")
 @home_option
-@click.argument("file", type=NEW_FILE)
+@click.argument("file", type=NewFile("home.bundle"))
 @click.option(
     "--since",
     type=PLACE_TEXT,

@@ -41,19 +41,19 @@ PLACE = _Place(is_text=False)
 PLACE_TEXT = _Place(is_text=True)
 
 
-class _NewFile(click.ParamType):
-    """A path as `PLACE` has it, which no path does that ends as a folder's: it would lose that end."""
+class NewFile(click.ParamType):
+    """A path as `PLACE` has it, which no path does that ends as a folder's: it would lose that end. example: a file's
+    name."""
 
     name = "path"
 
+    def __init__(self, example: str) -> None:
+        self._example = example
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and value.endswith("/"):
-            self.fail(f"{shown(value)} is a folder; name the file in it: {value}home.bundle", param, ctx)
+            self.fail(f"{shown(value)} is a folder; name the file in it: {value}{self._example}", param, ctx)
         return PLACE.convert(value, param, ctx)
-
-
-#: Of a file that is made.
-NEW_FILE = _NewFile()
 
 
 class Folder(click.ParamType):

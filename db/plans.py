@@ -254,9 +254,9 @@ def _texts(several: Sequence[JsonObject]) -> list[str]:
     """Each as JSON. Made in one go and cut: beginning anew for each takes longer than all else of it."""
     parted = [part for one in several for part in (one, _BETWEEN)][:-1]
     texts = json.dumps(parted)[1:-1].split(f", {json.dumps(_BETWEEN)}, ")
-    return (
-        texts if len(texts) == len(several) else [json.dumps(one) for one in several]
-    )  # one holds it itself
+    if len(texts) != len(several):  # one of them holds what stands between
+        return [json.dumps(one) for one in several]
+    return texts
 
 
 def in_place_of(there: AblationRow, plan: Plan, now: float, what: str) -> Callable[[Connection], None]:

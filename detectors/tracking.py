@@ -135,9 +135,8 @@ def _nearest_match(
     places = np.lib.stride_tricks.sliding_window_view(image, (height, width), axis=(0, 1))
     places = places[..., ::step, ::step].transpose(0, 1, 3, 4, 2)  # (Y, X, h, w, 3)
     wanted = picture[::step, ::step].reshape(1, -1)
-    there = places.copy().reshape(
-        -1, wanted.size
-    )  # a row of bytes for each place: all that follows runs along it
+    # A row of bytes for each place: all that follows runs along it.
+    there = places.copy().reshape(-1, wanted.size)
     levels = np.maximum(there, wanted)  # in uint8, which is fastest
     levels -= np.minimum(there, wanted, out=there)
     np.minimum(levels, OTHER_LEVELS, out=levels)

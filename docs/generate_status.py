@@ -1,6 +1,6 @@
 """Draw the pictures of `status --watch` that README and docs show, of a home that works just now.
 
-python cli.py --home HOME submit-ablation --preset smoke --seeds 2 --detach
+python cli.py --home HOME submit-ablation --preset smoke --seeds 0,1 --set training.steps=150 --detach
 python cli.py --home HOME up --gpus none --cpus 1 &
 python -m docs.generate_status HOME [--chromium chromium]
 """

@@ -1,7 +1,8 @@
 """Files of a sharded checkpoint, read once: what is hashed goes to its place in memory on the way.
 
 torch's own reader knows no digests, so every byte would be read twice. A rank that goes on over as many ranks wants
-whole files, its own; of one that is wanted in parts (another number of ranks) the digest is computed before.
+whole files, its own, and of those of others what is equal on all ranks. Where no rank wants all of a file (another
+number of ranks), each that wants a part computes the digest before.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.distributed.checkpoint import HuggingFaceStorageReader
@@ -23,49 +24,57 @@ from settings.regular import open_regular
 _READ_BYTES = 1 << 20
 
 
+class Agree(Protocol):
+    """What every rank's work gives, by rank; an error of one is raised by all."""
+
+    def __call__(self, work: Callable[[], set[str]], /) -> list[set[str]]: ...
+
+
 class CheckedFiles(HuggingFaceStorageReader):
     """held: (bytes, SHA-256) of each file, by name. moved: called again and again as bytes are read.
 
-    Of what is read a file that differs raises CheckpointError; what was filled by then is of no use.
+    A file that differs raises CheckpointError on a rank that reads it; what was filled by then is of no use on any.
     """
 
     def __init__(
-        self, folder: Path, held: Mapping[str, tuple[int, str]], moved: Callable[[], object]
+        self, folder: Path, held: Mapping[str, tuple[int, str]], agree: Agree, moved: Callable[[], object]
     ) -> None:
         super().__init__(str(folder))
-        self._held, self._moved = held, moved
+        self._held, self._agree, self._moved = held, agree, moved
 
     def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
         by_file: dict[str, list[ReadItem]] = {}
         for item in plan.items:
             by_file.setdefault(self.storage_data[item.storage_index].relative_path, []).append(item)
+        stored = dict[str, Mapping[str, StoredTensor]]()
+
+        def read_whole() -> set[str]:
+            stored.update({name: open_file(Path(name)).stored for name in by_file})
+            return {name for name, items in by_file.items() if _is_whole(items, stored[name])}
+
+        of_ranks = self._agree(read_whole)
         for name, items in sorted(by_file.items()):
-            self._read(Path(name), items, planner)
+            if _is_whole(items, stored[name]):
+                self._fill(Path(name), stored[name], items, planner)
+                continue
+            if not any(name in whole for whole in of_ranks):
+                need_digest(Path(name), self._held[Path(name).name], self._moved)
+            for item in items:
+                _take(stored[name][item.storage_index.fqn], item, planner)
         done: Future[None] = Future()
         done.set_result(None)
         return done
-
-    def _read(self, path: Path, items: list[ReadItem], planner: LoadPlanner) -> None:
-        stored = open_file(path).stored
-        wanted = {item.storage_index.fqn: item for item in items}
-        if len(wanted) == len(items) == len(stored) and all(
-            _is_whole(item, stored[name]) for name, item in wanted.items()
-        ):
-            self._fill(path, stored, wanted, planner)
-            return
-        need_digest(path, self._held[path.name], self._moved)
-        for item in items:
-            self._take(stored[item.storage_index.fqn], item, planner)
 
     def _fill(
         self,
         path: Path,
         stored: Mapping[str, StoredTensor],
-        wanted: Mapping[str, ReadItem],
+        items: list[ReadItem],
         planner: LoadPlanner,
     ) -> None:
         """All tensors of a file, in their order there."""
         digest, place = hashlib.sha256(), 0
+        wanted = {item.storage_index.fqn: item for item in items}
 
         def seen(block: Any) -> None:
             digest.update(block)
@@ -88,16 +97,6 @@ class CheckedFiles(HuggingFaceStorageReader):
         if (size, digest.hexdigest()) != self._held[path.name]:
             raise _damaged(path)
 
-    def _take(self, stored: StoredTensor, item: ReadItem, planner: LoadPlanner) -> None:
-        """Part of a tensor: of its rows no others are read."""
-        spans = list(zip(item.storage_offsets, item.lengths, strict=True))
-        part = stored.read_rows(*spans[0]) if spans else stored.read()
-        for dimension, (offset, length) in enumerate(spans[1:], 1):
-            part = part.narrow(dimension, offset, length)
-        target = planner.resolve_tensor(item).detach()
-        target.copy_(part)
-        planner.commit_tensor(item, target)
-
 
 def need_digest(path: Path, held: tuple[int, str], moved: Callable[[], object]) -> None:
     """Raises CheckpointError for a file that has not this size and SHA-256. moved: as of `CheckedFiles`."""
@@ -117,8 +116,23 @@ def _damaged(path: Path) -> CheckpointError:
     return CheckpointError(f"{path} is damaged: it has not the digest that the manifest states")
 
 
-def _is_whole(item: ReadItem, stored: StoredTensor) -> bool:
-    return tuple(item.lengths) == stored.shape and not any(item.storage_offsets)
+def _is_whole(items: list[ReadItem], stored: Mapping[str, StoredTensor]) -> bool:
+    """Whether these are all tensors of a file, and all of each."""
+    return {item.storage_index.fqn for item in items} == set(stored) and all(
+        tuple(item.lengths) == stored[item.storage_index.fqn].shape and not any(item.storage_offsets)
+        for item in items
+    )
+
+
+def _take(stored: StoredTensor, item: ReadItem, planner: LoadPlanner) -> None:
+    """Part of a tensor: of its rows no others are read."""
+    spans = list(zip(item.storage_offsets, item.lengths, strict=True))
+    part = stored.read_rows(*spans[0]) if spans else stored.read()
+    for dimension, (offset, length) in enumerate(spans[1:], 1):
+        part = part.narrow(dimension, offset, length)
+    target = planner.resolve_tensor(item).detach()
+    target.copy_(part)
+    planner.commit_tensor(item, target)
 
 
 def _skip(file: Any, count: int, seen: Callable[[Any], None]) -> None:

@@ -117,7 +117,7 @@ def load_sharded(
     manifest = read_manifest(folder)
     together(lambda: _need_files(folder, manifest))
     together(lambda: _need_fit(folder, manifest, tensors))
-    reader = CheckedFiles(folder, manifest.files, moved)
+    reader = CheckedFiles(folder, manifest.files, together, moved)
     try:
         together(lambda: _by_torch(lambda: dcp.load(tensors, storage_reader=reader)))
     except CheckpointError:

@@ -16,9 +16,8 @@ _ASKING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 def heed_parent_alone() -> None:
     """From now on such a signal ends this process where its parent sends it, and does nothing where others do. For
     before the first thread; processes that this one starts have these signals blocked until they call this too."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # Python's own is heard by the main thread alone, once that is awake
+    # Python's own is heard by the main thread alone, once that is awake.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
     threading.Thread(target=_heed, args=(os.getppid(),), name="signals", daemon=True).start()
 

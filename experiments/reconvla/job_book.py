@@ -83,9 +83,8 @@ class JobBook:
         def add(label: str, its_number: int, need: str) -> str:
             key = hashlib.sha256(f'{first}"{need}"{middle}{its_number}{last}'.encode()).hexdigest()
             if key not in self._jobs:
-                planned = object.__new__(
-                    PlannedJob
-                )  # setting each of its fields takes as long as all else here
+                # Setting each of its fields would take as long as all else here.
+                planned = object.__new__(PlannedJob)
                 vars(planned).update(
                     shared, key=key, label=self._own(label), spec={**row, number: its_number},
                     needs=(Dependency(need, role),),

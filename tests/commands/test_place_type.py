@@ -9,7 +9,7 @@ import click
 import pytest
 
 from cli import cli, main
-from commands.place_type import NEW_FILE, PLACE, PLACE_TEXT, Folder, Named
+from commands.place_type import PLACE, PLACE_TEXT, Folder, Named, NewFile
 
 #: Homes have their own door (`settings.home.home_at`), and so does what a configuration takes (`--data`).
 _OTHER_DOORS = {"--home", "--data"}
@@ -36,8 +36,8 @@ def test_no_path_is_taken_otherwise() -> None:
             names_a_path and not set(parameter.opts) & _OTHER_DOORS
         ):
             seen += 1
-            if parameter.type not in (PLACE, PLACE_TEXT, NEW_FILE) and not isinstance(
-                parameter.type, (Folder, Named)
+            if parameter.type not in (PLACE, PLACE_TEXT) and not isinstance(
+                parameter.type, (Folder, Named, NewFile)
             ):
                 otherwise.append(f"{command} {parameter.opts[0]}")
     assert otherwise == [] and seen > 20
