@@ -11,11 +11,7 @@ memory already.
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,12 +23,10 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 
-from benchmarks.machine import describe
 from benchmarks.model_memory import made_up_batch
-from benchmarks.rank_processes import run_ranks
+from benchmarks.rank_processes import WEIGHTS, measure_ranks
 from experiments.reconvla.named_config import load_config
 from models.batches import draw_noise
-from models.checkpoint import weights_of
 from models.config import ReconVLAConfig
 from models.costs import METHODS, training_costs
 from models.reconvla import ReconVLA
@@ -40,7 +34,6 @@ from models.sharded_checkpoint import read_manifest, save_sharded
 from models.sizes import TOY
 from models.units import units_of
 from models.weight_files import open_file
-from models.weights import write_weights
 from settings.typed_json import from_json
 from tasks.specs import TrainingSpec
 from tasks.train.batches import Counted, count_labels
@@ -52,7 +45,6 @@ from tasks.train.sharded import sharded_state, sharded_step
 OVER = 1.15
 _MIB = 2**20
 _SAVES = 3
-_RESULT = Path(__file__).parent / "results" / "gang_memory.json"
 
 LARGE = replace(
     TOY,
@@ -66,44 +58,9 @@ LARGE = replace(
 
 
 def main() -> None:
-    """Start the ranks, print what each took of its bound, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ranks", default="2,4")
-    parser.add_argument("--steps", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=_RESULT)
-    parser.add_argument("--tiny", action="store_true", help="the toy: shows that it runs")
-    parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    config = TOY if arguments.tiny else LARGE
-    if arguments.rank is not None:
-        _rank(config, arguments.folder, arguments.rank, int(arguments.ranks), arguments.steps)
-        return
-    document: dict[str, Any] = {"model": _sizes(config), "by_ranks": {}}
-    for ranks in map(int, arguments.ranks.split(",")):
-        with tempfile.TemporaryDirectory() as folder:
-            write_weights(weights_of(ReconVLA(config, 0)), Path(folder) / "weights.safetensors")
-            told = _run(Path(folder), ranks, arguments)
-        document["by_ranks"][str(ranks)] = _judged(config, ranks, told)
-        print(json.dumps({ranks: document["by_ranks"][str(ranks)]}))
-    document["machine"] = describe()
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-
-
-def _run(folder: Path, ranks: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """What each rank tells."""
-    command = [sys.executable, "-m", "benchmarks.gang_memory", "--folder", str(folder)]
-    command += [
-        "--ranks",
-        str(ranks),
-        "--steps",
-        str(arguments.steps),
-        *["--tiny"] * arguments.tiny,
-        "--rank",
-    ]
-    run_ranks(command, ranks)
-    return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(ranks)]
+    measure_ranks(
+        "gang_memory", ("steps", 2), LARGE, _rank, _judged, lambda config: {"model": _sizes(config)}
+    )
 
 
 def _sizes(config: ReconVLAConfig) -> dict[str, Any]:
@@ -148,7 +105,7 @@ def _judged(config: ReconVLAConfig, ranks: int, told: list[dict[str, Any]]) -> d
     }
 
 
-def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: int) -> None:
+def _rank(folder: Path, config: ReconVLAConfig, rank: int, ranks: int, steps: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
     mesh, cpu, settings = init_device_mesh("cpu", (ranks,)), torch.device("cpu"), settings_of(ranks)
@@ -159,7 +116,7 @@ def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: in
     prepare_memory(config)
     dist.barrier()
     before = _resident("VmRSS", anew=True)
-    state = sharded_state(config, open_file(folder / "weights.safetensors"), settings, mesh, cpu, "made up")
+    state = sharded_state(config, open_file(folder / WEIGHTS), settings, mesh, cpu, "made up")
     loading = _resident("VmHWM", anew=True) - before
     for _ in range(steps):
         sharded_step(state, settings, own)
@@ -192,9 +149,9 @@ def _rank(config: ReconVLAConfig, folder: Path, rank: int, ranks: int, steps: in
         "equal": all(equal),
         **found,
     }
-    (folder / f"rank-{rank}.json").write_text(json.dumps(told), encoding="utf-8")
     dist.barrier()
     dist.destroy_process_group()
+    return told
 
 
 def settings_of(ranks: int) -> TrainingSpec:

@@ -65,7 +65,7 @@ def prepare_images(
 
     mean, std: of values 0 to 1, by colour; ImageNet's unless a folder says otherwise.
     """
-    height, width = resized_shape(*images[0].shape[:2], shortest, longest)
+    height, width = resized_shape(images[0].shape[0], images[0].shape[1], shortest, longest)
     pictures = (Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR) for image in images)
     resized = np.stack([np.asarray(picture) for picture in pictures])
     pixels = torch.from_numpy(resized).float().div_(255)  # (N, h, w, 3)

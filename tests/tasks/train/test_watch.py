@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -111,19 +111,28 @@ def test_of_several_the_one_is_named_that_was_silent_longest() -> None:
     assert str(silent(watch, 15.0, 8.0, alive=())).startswith("rank 1 stands still")
 
 
+def stands_still(happens: Callable[[Watch, int], None]) -> tuple[int, str]:
+    """The first second at which ranks that step on are said to stand still, and the sentence. happens: in each."""
+    watch = stepping(0.1)
+    for number in range(1, 1000):
+        happens(watch, number)
+        watch.alive(0)
+        watch.alive(1)
+        watch.step(0.1)
+        if (sentence := watch.look(float(number))) is not None:
+            return number, sentence
+    raise AssertionError("never")
+
+
 def test_a_checkpoint_beside_the_steps_has_a_bound_and_steps_go_on() -> None:
-    watch, said = stepping(0.1), []
-    for number in range(1, 400):
+    def happens(watch: Watch, number: int) -> None:
         if number in (1, 100):
             watch.saving(150.0)
         if number == 90:
             watch.saved()
-        watch.alive(0)
-        watch.alive(1)
-        watch.step(0.1)
-        said.append(watch.look(float(number)))
-    first = next(number for number, each in enumerate(said, 1) if each is not None)
-    assert (first, said[first - 1]) == (250, "a checkpoint stands still: nothing of it was written for 151 s")
+
+    first, sentence = stands_still(happens)
+    assert (first, sentence) == (250, "a checkpoint stands still: nothing of it was written for 151 s")
 
 
 def first_said(
@@ -218,17 +227,14 @@ def test_bytes_that_move_beside_the_steps_are_no_steps(stage: str) -> None:
 
 
 def test_a_checkpoint_beside_the_steps_may_take_as_long_as_bytes_move() -> None:
-    watch, said = stepping(0.1), []
-    watch.saving(150.0)
-    for number in range(1, 800):
+    def happens(watch: Watch, number: int) -> None:
+        if number == 1:
+            watch.saving(150.0)
         if number % 100 == 0 and number < 600:
             watch.moved(0)
-        watch.alive(0)
-        watch.alive(1)
-        watch.step(0.1)
-        said.append(watch.look(float(number)))
-    first = next(number for number, each in enumerate(said, 1) if each is not None)
-    assert (first, said[first - 1]) == (650, "a checkpoint stands still: nothing of it was written for 151 s")
+
+    first, sentence = stands_still(happens)
+    assert (first, sentence) == (650, "a checkpoint stands still: nothing of it was written for 151 s")
 
 
 def test_a_rank_that_is_not_there_yet_is_on_the_launcher() -> None:
