@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from db.doing import INTERRUPTED, STARTING, WAITING, doing, those_there
-from db.held import HeldJob
+from db.doing import INTERRUPTED, STARTING, WAITING
+from db.held import Attendance
 from db.states import RUNNING
 
 
-def say_what_is_done(document: Mapping[str, Any], held: Sequence[HeldJob], lease_seconds: float) -> None:
+def say_what_is_done(document: Mapping[str, Any], who: Attendance) -> None:
     """Add `doing` to ablations and runs, and `interrupted_jobs` to ablations."""
-    ages = {worker["id"]: worker["heartbeat_age_seconds"] for worker in document["workers"]}
-    there = those_there(ages, lease_seconds)
-    starting = is_starting(document)
     for entry in document["ablations"]:
-        mine = [one for one in held if one.ablation_id == entry["id"]]
-        entry["interrupted_jobs"] = len({one.job_id for one in mine if one.worker_id not in there})
-        for part, holders in (
-            (entry, {one.worker_id for one in mine}),
-            *((run, {one.worker_id for one in mine if one.run_id == run["id"]}) for run in entry["runs"]),
-        ):
-            part["doing"] = doing(part["state"], part["jobs"], holders, there, starting=starting)
+        entry["interrupted_jobs"] = who.interrupted(entry["id"])
+        entry["doing"] = who.doing(entry["state"], entry["jobs"], entry["id"])
+        for run in entry["runs"]:
+            run["doing"] = who.doing(run["state"], run["jobs"], entry["id"], run["id"])
 
 
 def as_left(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from db import progress, queries, standings
 from db.absent import no_job
-from db.doing import doing, those_there
+from db.doing import INTERRUPTED
 from db.engine import Database
-from db.held import held_jobs
+from db.held import attendance
 from db.named_jobs import jobs_named, with_ablations
 from db.rows import AttemptRow, JobStanding, MetricRow
 from db.states import RUNNING
@@ -53,10 +53,9 @@ def doing_of(database: Database, row: JobStanding) -> str:
     """Its state, but `interrupted` where it counts as running and its worker is gone."""
     if row.state != RUNNING:
         return row.state
-    holders = {held.worker_id for held in held_jobs(database) if held.job_id == row.id}
-    workers = standings.standing(database, 0).workers
-    there = those_there({w.id: w.heartbeat_age_seconds for w in workers}, queue_settings().lease_seconds)
-    return doing(row.state, {}, holders, there, starting=False)
+    ages = {worker.id: worker.heartbeat_age_seconds for worker in standings.standing(database, 0).workers}
+    who = attendance(database, ages, queue_settings().lease_seconds)
+    return row.state if who.has_somebody(row.id) else INTERRUPTED
 
 
 def is_nobody_there(database: Database) -> bool:

@@ -10,7 +10,7 @@ from db import progress, queries, standings
 from db.checkpoints import FinalWeights, final_weights
 from db.engine import Database
 from db.gang_standings import gang_standings
-from db.held import held_jobs
+from db.held import attendance
 from db.progress import RunningAttempt
 from db.rows import AblationRow, plain
 from db.silence import Hearing
@@ -19,7 +19,7 @@ from settings.queue import queue_settings
 from tasks.registry import KINDS
 from views.addresses import address_of
 from views.differences import differences
-from views.doing import say_what_is_done
+from views.doing import is_starting, say_what_is_done
 from views.forecast import TimeLeft, time_left
 from views.gangs import gang_document
 from workers.services import SERVICES
@@ -61,7 +61,9 @@ def status_document(
     by_job = {row.job_id: row for row in running if row.worker_id in there}
     workers = workers_by_resource([worker["device"] for worker in document["workers"]])
     _compare(document["ablations"], queries.ablation_rows(database))
-    say_what_is_done(document, held_jobs(database), queue_settings().lease_seconds)
+    ages = {worker["id"]: worker["heartbeat_age_seconds"] for worker in document["workers"]}
+    lease = queue_settings().lease_seconds
+    say_what_is_done(document, attendance(database, ages, lease, starting=is_starting(document)))
     for entry in document["ablations"]:
         for run in entry["runs"]:
             run["final_weights"] = _weights(weights.get(run["id"]))

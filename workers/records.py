@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from db import queries
 from db.absent import no_ablation, nothing_submitted
-from db.doing import doing, those_there
 from db.engine import Database
-from db.held import held_jobs
+from db.held import attendance
 from db.rows import AblationRow
 from db.standings import standing
 from db.store import ArtifactStore
@@ -86,18 +85,16 @@ def ablation_record(database: Database, row: AblationRow) -> AblationRecord:
     """The ablation, and whether anybody works on it now."""
     found = standing(database, row.id)
     (whole,) = found.ablations
-    there = those_there(
-        {worker.id: worker.heartbeat_age_seconds for worker in found.workers}, queue_settings().lease_seconds
-    )
-    held = {one.job_id: one.worker_id for one in held_jobs(database) if one.ablation_id == row.id}
-    words = doing(
-        whole.state, whole.jobs, set(held.values()), there,
+    who = attendance(
+        database,
+        {worker.id: worker.heartbeat_age_seconds for worker in found.workers},
+        queue_settings().lease_seconds,
         starting=any(session.lives for session in found.sessions),
-    )  # fmt: skip
-    interrupted = sum(worker not in there for worker in held.values())
-    return AblationRecord(
-        row.id, row.name, row.config, row.command, whole.state, whole.jobs, words, interrupted
     )
+    return AblationRecord(
+        row.id, row.name, row.config, row.command, whole.state, whole.jobs,
+        who.doing(whole.state, whole.jobs, row.id), who.interrupted(row.id),
+    )  # fmt: skip
 
 
 def _as(record: type[Record], row: DataclassInstance) -> Record:
