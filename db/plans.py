@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,15 +29,6 @@ from errors import Overtaken
 from settings.code_source import Source
 from settings.json_values import JsonObject
 from settings.uncollected import uncollected
-
-#: Columns of a job that a plan tells, in the order of the table.
-_OWN = (
-    "key", "kind", "version", "label", "spec", "resource", "devices", "priority", "fair", "state", "waiting_on",
-    "target_steps",
-)  # fmt: skip
-
-#: Stands between texts that are made in one go.
-_BETWEEN = "\0"
 
 #: Ids of ablation, job, and run or None.
 Link = tuple[int, int, int | None]
@@ -166,8 +156,7 @@ def submit_in(
     code.keep(tx, plan.code, command, now)
     ablation_id, new = _ablation(tx, plan, command, now, grows)
     before = tx.execute(select(func.coalesce(func.max(job.c.id), 0))).scalar_one()
-    new_jobs = insert_new(tx, now, besides=_OWN)
-    insert_plain(tx, new_jobs, _OWN, _rows_of(plan.jobs))
+    insert_new(tx, now, plan.jobs)
     for planned in plan.jobs:
         if planned.nodes > 1:  # few are, and every column of an insert costs each job
             several = {"nodes": planned.nodes, "elastic": planned.elastic}
@@ -231,32 +220,6 @@ def _job_ids(tx: Connection, ablation_id: int) -> set[int]:
     """Of the jobs that an ablation has."""
     mine = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
     return set(tx.execute(mine).scalars())
-
-
-def _rows_of(several: Sequence[PlannedJob]) -> list[tuple[int | str | None, ...]]:
-    """Their `_OWN`, as drivers take them: as they are where nothing of what they need is there yet."""
-    return [
-        (
-            planned.key, planned.kind, planned.version, planned.label, spec, planned.resource, planned.devices,
-            planned.priority, planned.fair, BLOCKED if planned.needs else READY, _waits_for(planned.needs),
-            planned.target_steps,
-        )
-        for planned, spec in zip(several, _texts([planned.spec for planned in several]), strict=True)
-    ]  # fmt: skip
-
-
-def _waits_for(needs: Sequence[Dependency]) -> int:
-    """How many jobs; one may be needed in several roles."""
-    return len(needs) if len(needs) < 2 else len({need.key for need in needs})
-
-
-def _texts(several: Sequence[JsonObject]) -> list[str]:
-    """Each as JSON. Made in one go and cut: beginning anew for each takes longer than all else of it."""
-    parted = [part for one in several for part in (one, _BETWEEN)][:-1]
-    texts = json.dumps(parted)[1:-1].split(f", {json.dumps(_BETWEEN)}, ")
-    if len(texts) != len(several):  # one of them holds what stands between
-        return [json.dumps(one) for one in several]
-    return texts
 
 
 def in_place_of(there: AblationRow, plan: Plan, now: float, what: str) -> Callable[[Connection], None]:
