@@ -30,6 +30,7 @@ from errors import CheckpointError
 from models.shard_files import OFFSETS
 from models.weight_files import StoredTensor, as_bytes, open_file
 from settings.regular import open_regular
+from settings.shown import cut, shown
 
 _READ_BYTES = 1 << 20
 
@@ -133,8 +134,9 @@ def _parts_in(path: Path) -> tuple[Mapping[str, StoredTensor], Mapping[str, list
     try:
         told = json.loads(held.metadata[OFFSETS])
         offsets = {name: list(map(int, told[name]["saved_offsets"])) for name in stored}
-        if odd := [name for name, each in stored.items() if len(offsets[name]) != len(each.shape)]:
-            raise ValueError(odd[0])
+        for name, each in stored.items():
+            if len(offsets[name]) != len(each.shape) or min(offsets[name], default=0) < 0:
+                raise ValueError(f"{cut(name)} begins at {shown(offsets[name])}")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} does not say which parts of its tensors it holds: {error}") from error
     return stored, offsets
