@@ -19,7 +19,7 @@ from torch.futures import Future
 from models.weights import write_weights
 
 #: Entries of a header that torch's reader looks for, and what it calls a file.
-_OFFSETS, _VERSION = "DCP_SHARDING_INFO", {"DCP_VERSION": "1.0"}
+OFFSETS, _VERSION = "DCP_SHARDING_INFO", {"DCP_VERSION": "1.0"}
 _NAME = "shard-{rank:05d}-model-{number:05d}-of-{numbers:05d}.safetensors"
 
 
@@ -58,5 +58,5 @@ class ShardFiles(HuggingFaceStorageWriter):
             digest.update(data)
             self._moved()
 
-        write_weights(tensors, path, header={_OFFSETS: json.dumps(offsets), **_VERSION}, seen=seen)
+        write_weights(tensors, path, header={OFFSETS: json.dumps(offsets), **_VERSION}, seen=seen)
         return path.stat().st_size, digest.hexdigest()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from settings.faults import need_fact
 from settings.pickled_weights import how_to_convert
 from settings.regular import is_there, open_regular, read_text
 from settings.shown import cut, shown
-from settings.tensor_header import LONGEST_HEADER_BYTES, read_header
+from settings.tensor_header import LONGEST_HEADER_BYTES, read_header_and_metadata
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -77,10 +78,13 @@ class StoredTensor:
 
 
 class WeightFiles(Mapping[str, Tensor]):
-    """Tensors by name; each access reads one. `stored` tells types and shapes without reading."""
+    """Tensors by name; each access reads one. `stored` tells types and shapes without reading, `metadata` what a single
+    file's header says beside them."""
 
-    def __init__(self, stored: Mapping[str, StoredTensor]) -> None:
-        self.stored = dict(stored)
+    def __init__(
+        self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.stored, self.metadata = dict(stored), metadata
 
     def __getitem__(self, name: str) -> Tensor:
         return self.stored[name].read()
@@ -174,7 +178,7 @@ def open_file(path: Path, longest_header: int = LONGEST_HEADER_BYTES) -> WeightF
     if not is_there(path):
         raise CheckpointError(f"{path} does not exist{how_to_convert(path.parent, path.name)}")
     try:
-        entries = read_header(path, longest_header)
+        entries, metadata = read_header_and_metadata(path, longest_header)
     except (OSError, ValueError) as error:
         need_fact(error)
         raise CheckpointError(f"{path} is damaged or truncated: {error}") from error
@@ -187,7 +191,7 @@ def open_file(path: Path, longest_header: int = LONGEST_HEADER_BYTES) -> WeightF
         name: StoredTensor(path, DTYPES[entry.dtype], entry.shape, entry.begin, entry.end - entry.begin)
         for name, entry in entries.items()
     }
-    return WeightFiles(stored)
+    return WeightFiles(stored, metadata)
 
 
 def as_bytes(tensor: Tensor) -> memoryview:

@@ -67,13 +67,22 @@ def read_header(path: Path, longest: int = LONGEST_HEADER_BYTES) -> dict[str, Te
     `longest`, and a tensor whose shape, type and place do not go together. What a tensor takes is never more than the
     file's own size.
     """
+    return read_header_and_metadata(path, longest)[0]
+
+
+def read_header_and_metadata(
+    path: Path, longest: int = LONGEST_HEADER_BYTES
+) -> tuple[dict[str, TensorEntry], Mapping[str, str]]:
+    """As `read_header`, and the texts that whoever wrote the file put beside the tensors."""
     header, begin, size = read_json_header(path, longest)
-    header.pop("__metadata__", None)
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict):
+        metadata = {}
     entries = {name: _entry(name, entry, begin) for name, entry in header.items()}
     end = _end_of(entries, begin)
     if end != size:
         raise ValueError(f"it should have {shown(end)} bytes and has {size}")
-    return entries
+    return entries, {name: text for name, text in metadata.items() if isinstance(text, str)}
 
 
 def _end_of(entries: Mapping[str, TensorEntry], begin: int) -> int:

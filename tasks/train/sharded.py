@@ -153,14 +153,14 @@ def resume_of_one(state: ShardedState, held: WeightFiles, step: int) -> None:
 
 
 def _empty_moments(state: ShardedState, held: Set[str]) -> None:
-    """Moments and step counts as a checkpoint fills them: nothing has them before the first step, and what never got a
-    gradient has none."""
+    """Room for moments and step counts that a checkpoint fills: nothing has them before the first step, and what never
+    got a gradient has none."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in state.model.named_parameters():
         if parameter.requires_grad and f"{_OPTIMIZER}{name}/step" in held:
             tensors[f"{name}/step"] = torch.zeros(1)
-            tensors[f"{name}/exp_avg"] = torch.zeros_like(parameter, requires_grad=False)
-            tensors[f"{name}/exp_avg_sq"] = torch.zeros_like(parameter, requires_grad=False)
+            tensors[f"{name}/exp_avg"] = torch.empty_like(parameter, requires_grad=False)
+            tensors[f"{name}/exp_avg_sq"] = torch.empty_like(parameter, requires_grad=False)
     load_optimizer(state.optimizer, state.model, tensors, "no moments")
 
 
