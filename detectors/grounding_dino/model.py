@@ -96,6 +96,7 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
             raise CheckpointError(
                 f"GroundingDINO folder {shown_path(folder)} {fault} {len(names)} tensors, first {names[0]}"
             )
+    _take_out_of_file(model)
     damaged = first_not_finite(model.state_dict())
     if damaged is not None:
         raise CheckpointError(
@@ -107,6 +108,13 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
         processor.tokenizer, model, f"GroundingDINO folder {shown_path(folder)}: tokenizer.json or vocab.txt"
     )
     return processor, model
+
+
+def _take_out_of_file(model: torch.nn.Module) -> None:
+    """Give its tensors memory of their own. What the library loaded are the pages of the file: other weights copied
+    over that while frames are looked at would become this model's."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
 
 
 def check_sizes(image_processor: Any, folder: Path) -> None:

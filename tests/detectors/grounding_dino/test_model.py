@@ -62,6 +62,15 @@ def spoilt(folder: Path, change: Callable[[torch.Tensor], torch.Tensor]) -> str:
     return name
 
 
+def test_a_model_stays_as_it_was_loaded_when_other_weights_are_copied_over_its_file(folder: Path) -> None:
+    _, model = load_model(str(folder), "cpu")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with (folder / "model.safetensors").open("r+b") as file:  # as `cp` does
+        file.seek(-4096, 2)
+        file.write(bytes(4096))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_are_refused_by_tensor(folder: Path, value: float) -> None:
     name = spoilt(folder, lambda tensor: torch.full_like(tensor, value))
