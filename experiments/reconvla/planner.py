@@ -28,6 +28,7 @@ from experiments.reconvla.job_book import digest
 from experiments.reconvla.model_plan import (
     backbone_folders,
     check_attention,
+    check_devices,
 )
 from experiments.reconvla.plan_warnings import judged_on_trained, never_shown
 from experiments.reconvla.planning import fetched_first
@@ -74,6 +75,11 @@ class Planner:
             check_planned(config)
         check_jobs(config)
         known_tasks(config.data)
+        for arm in arms:  # as with all that needs no data: told before they are looked for
+            with of_arm(arm):
+                check_devices(arm.config.training, "training")
+                if arm.method.pretrained:
+                    check_devices(arm.config.pretraining, "pretraining")
         if missing := absent(config):
             return fetched_first(config, missing)
         if config.data.root is not None:
