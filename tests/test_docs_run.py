@@ -133,8 +133,8 @@ STORIES: dict[str, tuple[Shown, ...]] = {
               r"error: .* is not a folder", (3,)),
         *(Shown(f"python cli.py submit-ablation --preset {line}", _PLAN, r"error: .* is not a folder", (3,))
           for line in ("calvin-abc-d --data path/to/task_ABC_D", "calvin-abc-d-8gpu --data path/to/task_ABC_D",
-                       "calvin-abc-d-8gpu --data path/to/task_ABC_D --set training.nodes=2 "
-                       "--set pretraining.nodes=2 --detach")),
+                       ("calvin-abc-d-8gpu --data path/to/task_ABC_D --set training.nodes=2 "
+                        "--set pretraining.nodes=2 --detach"))),
     ),
     "bundles": (
         Shown("python cli.py bundle export one.bundle", says=r"one\.bundle: bundle \w+, .* artifacts"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, false, func, select, update
 
 from db import events
 from db.engine import Database
@@ -26,7 +26,7 @@ from db.statements import (
     run,
     wanted,
 )
-from db.states import ACTIVE, BLOCKED, CANCELLED, FAILED, FINAL, PAUSED, QUEUED, READY, RUNNING
+from db.states import ACTIVE, BLOCKED, CANCELLED, FAILED, FINAL, PAUSED, QUEUED, READY, RUNNING, SUCCEEDED
 from errors import IllegalMove
 
 #: Ids, or what selects them.
@@ -95,7 +95,8 @@ def cancel(db: Database, target: Target, now: float) -> Changed:
 
 
 def retry(db: Database, target: Target, now: float, devices: int | None = None) -> Changed:
-    """failed, cancelled -> ready or blocked, with all tries anew; also what the target needs, transitively.
+    """failed, cancelled -> ready or blocked, with all tries anew; also what the target needs, transitively. Whatever of
+    the target was cancelled with more than it, or is cancelled within it, is asked for again (`_ask_again`).
 
     devices: that the target, a job, goes on over. Raises IllegalMove where it has not failed and was not cancelled.
     """
@@ -109,13 +110,14 @@ def retry(db: Database, target: Target, now: float, devices: int | None = None) 
             select(dependency.c.depends_on_id).join(reached, dependency.c.job_id == reached.c.job_id)
         )
         everything = select(reached.c.job_id)
+        asked_again = _ask_again(tx, target)
         called_back = tx.execute(
             update(job).where(job.c.id.in_(everything), job.c.cancel_requested).values(cancel_requested=False)
         ).rowcount
         moved = revive(tx, everything)
         release_counted(tx)
         hold(tx, everything)
-        already = before == ACTIVE and not (moved or called_back)
+        already = before == ACTIVE and not (moved or called_back or asked_again)
         if not already:
             _note(tx, target, "retried", now)
     return Changed(moved, 0, already)
@@ -127,6 +129,13 @@ def states_of(db: Database, target: Target) -> set[str]:
         return set(tx.execute(select(job.c.state).where(job.c.id.in_(_jobs(target)))).scalars())
 
 
+def is_cancelling(db: Database, target: Target) -> bool:
+    """Whether any of its jobs runs still and was told to end for good."""
+    told = select(job.c.id).where(job.c.id.in_(_jobs(target)), job.c.cancel_requested, job.c.state == RUNNING)
+    with db.read() as tx:
+        return tx.execute(told.limit(1)).first() is not None
+
+
 def is_held(db: Database, target: Target) -> bool:
     """Whether any of its jobs waits for something to be unpaused."""
     with db.read() as tx:
@@ -135,13 +144,62 @@ def is_held(db: Database, target: Target) -> bool:
 
 
 def _give_devices(tx: Connection, target: Target, devices: int, now: float) -> None:
-    state, learned = tx.execute(select(job.c.state, job.c.learned).where(job.c.id == target.id)).one()
+    asked = select(job.c.state, job.c.learned, job.c.cancel_requested).where(job.c.id == target.id)
+    state, learned, cancelling = tx.execute(asked).one()
+    if state == SUCCEEDED:
+        raise IllegalMove(f"{target.name} has succeeded: nothing of it is left to go on over other devices")
+    if cancelling:
+        raise IllegalMove(
+            f"{target.name} is being cancelled: once it has ended, it goes on over other devices"
+        )
     if state not in (FAILED, CANCELLED):
         raise IllegalMove(f"{target.name} is {state}: cancel it first, then it goes on over other devices")
     values = {**(learned or {}), "devices": devices}
     tx.execute(update(job).where(job.c.id == target.id).values(learned=values, devices=devices, nodes=1))
-    message = f"{target.name} goes on over {devices} devices"
+    message = f"{target.name} goes on over {devices} device{'s' * (devices != 1)}"
     events.record(tx, now, "job_devices", message, job_id=target.id, data={"devices": devices})
+
+
+def _ask_again(tx: Connection, target: Target) -> int:
+    """Undo cancellations that would keep what is retried from being rung: of an ablation its runs', of a run its
+    ablation's; of a job those of all that it is of, if nobody else wants it. Other jobs stay cancelled, as
+    that is their state. Returns how many were undone."""
+    if target.kind == "ablation":
+        ablations, runs = select(ablation.c.id).where(false()), run.c.ablation_id == target.id
+    elif target.kind == "run":
+        ablations, runs = select(run.c.ablation_id).where(run.c.id == target.id), false()
+    else:
+        unwanted = select(job.c.id).where(
+            job.c.id == target.id, job.c.state != SUCCEEDED, ~wanted(ACTIVE, PAUSED)
+        )
+        links = ablation_job.c.job_id.in_(unwanted)
+        ablations = select(ablation_job.c.ablation_id).where(links)
+        runs = run.c.id.in_(list(tx.execute(select(ablation_job.c.run_id).where(links)).scalars()))
+    changed = tx.execute(update(run).where(runs, run.c.intent == CANCELLED).values(intent=ACTIVE)).rowcount
+    of_all = ablation.c.id.in_(list(tx.execute(ablations).scalars()))
+    return (
+        changed
+        + tx.execute(
+            update(ablation).where(of_all, ablation.c.intent == CANCELLED).values(intent=ACTIVE)
+        ).rowcount
+    )
+
+
+def paused_by(db: Database, target: Target) -> Target | None:
+    """What is paused and so holds a job of the target; the widest of several. None where nothing does."""
+    mine = _jobs(target)
+    links = ablation_job.c.job_id.in_(mine)
+    asked = {
+        "ablation": (ablation, select(ablation_job.c.ablation_id).where(links)),
+        "run": (run, select(ablation_job.c.run_id).where(links)),
+        "job": (job, mine),
+    }
+    with db.read() as tx:
+        for kind, (table, ids) in asked.items():
+            found = select(table.c.id).where(table.c.id.in_(ids), table.c.intent == PAUSED)
+            if (first := tx.execute(found.order_by(table.c.id).limit(1)).scalar()) is not None:
+                return Target(kind, first, f"{kind} {first}")
+    return None
 
 
 def revive(tx: Connection, job_ids: JobIds) -> int:
