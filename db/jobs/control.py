@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, false, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, select, update
 
 from db import events
 from db.engine import Database
@@ -160,29 +160,34 @@ def _give_devices(tx: Connection, target: Target, devices: int, now: float) -> N
     events.record(tx, now, "job_devices", message, job_id=target.id, data={"devices": devices})
 
 
-def _ask_again(tx: Connection, target: Target) -> int:
+def _ask_again(tx: Connection, target: Target) -> bool:
     """Undo cancellations that would keep what is retried from being rung: of an ablation its runs', of a run its
     ablation's; of a job those of all that it is of, if nobody else wants it. Other jobs stay cancelled, as
-    that is their state. Returns how many were undone."""
+    that is their state. Whether there were any."""
+    link = ablation_job.c
     if target.kind == "ablation":
-        ablations, runs = select(ablation.c.id).where(false()), run.c.ablation_id == target.id
+        runs, ablations = select(run.c.id).where(run.c.ablation_id == target.id), None
     elif target.kind == "run":
-        ablations, runs = select(run.c.ablation_id).where(run.c.id == target.id), false()
+        runs, ablations = None, select(run.c.ablation_id).where(run.c.id == target.id)
     else:
         unwanted = select(job.c.id).where(
             job.c.id == target.id, job.c.state != SUCCEEDED, ~wanted(ACTIVE, PAUSED)
         )
-        links = ablation_job.c.job_id.in_(unwanted)
-        ablations = select(ablation_job.c.ablation_id).where(links)
-        runs = run.c.id.in_(list(tx.execute(select(ablation_job.c.run_id).where(links)).scalars()))
-    changed = tx.execute(update(run).where(runs, run.c.intent == CANCELLED).values(intent=ACTIVE)).rowcount
-    of_all = ablation.c.id.in_(list(tx.execute(ablations).scalars()))
-    return (
-        changed
-        + tx.execute(
-            update(ablation).where(of_all, ablation.c.intent == CANCELLED).values(intent=ACTIVE)
-        ).rowcount
-    )
+        runs = select(link.run_id).where(link.job_id.in_(unwanted))
+        ablations = select(link.ablation_id).where(link.job_id.in_(unwanted))
+    undone = False
+    # The jobs first: what is undone for one table decides which are unwanted for the other.
+    chosen = [
+        (table, column, list(tx.execute(ids).scalars()))
+        for table, column, ids in ((run, link.run_id, runs), (ablation, link.ablation_id, ablations))
+        if ids is not None
+    ]
+    for table, column, ids in chosen:
+        cancelled = table.c.id.in_(ids), table.c.intent == CANCELLED
+        if tx.execute(update(table).where(*cancelled).values(intent=ACTIVE)).rowcount:
+            undone = True
+            hold(tx, select(link.job_id).where(column.in_(ids)))
+    return undone
 
 
 def paused_by(db: Database, target: Target) -> Target | None:
