@@ -22,6 +22,7 @@ from views.differences import differences
 from views.doing import is_starting, say_what_is_done
 from views.forecast import TimeLeft, time_left
 from views.gangs import gang_document
+from views.paces import Paces
 from workers.services import SERVICES
 from workers.troubles import troubles_of
 
@@ -149,5 +150,5 @@ def _time_left(database: Database, entry: Mapping[str, Any], workers: Mapping[st
     if entry["state"] != "running":
         return None
     work = progress.open_work(database, entry["id"])
-    paces = progress.paces(database, sorted({part.kind for part in work}))
-    return time_left(work, paces, workers)
+    paces = Paces(database, sorted({part.kind for part in work}))
+    return time_left(work, paces.of_open(database, entry["id"]), workers)
