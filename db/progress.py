@@ -167,6 +167,17 @@ def open_values(
         }
 
 
+def is_any_of(db: Database, ablation_id: int, job_ids: Sequence[int]) -> bool:
+    """Whether an ablation wants one of these jobs."""
+    if not job_ids:
+        return False
+    mine = select(AblationJob.id).where(
+        AblationJob.ablation_id == ablation_id, AblationJob.job_id.in_(job_ids)
+    )
+    with db.read() as tx:
+        return tx.execute(mine.limit(1)).first() is not None
+
+
 def running_attempts(db: Database) -> list[RunningAttempt]:
     """By job."""
     with db.read() as tx:

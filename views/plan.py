@@ -22,6 +22,7 @@ from settings.shown import cut, one_line
 from tasks.registry import EVALUATE
 from views.paces import Paces
 from views.power import power_lines
+from views.several_devices import told_devices
 from views.spans import span
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def plan_document(
         "worker_seconds": {kind: round(seconds, 1) for kind, seconds in timed.items()},
         "untimed": sorted(untimed),
         "power": power_of(proposal, database, asked, _costs(plan, took)),
+        "devices": told_devices(proposal.config, database),
         "code": code_document(plan),
         "warnings": list(plan.warnings),
     }
@@ -167,6 +169,7 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
         lines.append(f"work of one worker: {span(seconds)}, as such jobs took here{without}")
     elif jobs["new"]:
         lines.append(f"work: unknown, as no job like these ended here yet: {untimed}")
+    lines += [one_line(f"devices: {sentence}") for sentence in document["devices"]]
     lines += power_lines(document["power"])
     lines += [code_line(told) for told in document["code"]]
     lines += [one_line(f"warning: {sentence}") for sentence in document["warnings"]]

@@ -30,7 +30,7 @@ from experiments.reconvla.model_plan import (
     check_attention,
     check_devices,
 )
-from experiments.reconvla.plan_warnings import judged_on_trained, never_shown
+from experiments.reconvla.plan_warnings import judged_on_trained, never_shown, short_slices
 from experiments.reconvla.planning import fetched_first
 from experiments.reconvla.rows import row_shards
 from experiments.reconvla.run_jobs import RunJobs, of_arm
@@ -149,6 +149,10 @@ class Planner:
         warnings += judged_on_trained({"": not_held_out, **by_row})
         if closed_loop:
             warnings += never_shown(self._runs.shards_of(None, config))
+        stages = {"training": config.training}
+        if any(arm.method.pretrained for arm in arms):
+            stages["pretraining"] = config.pretraining
+        warnings += short_slices(stages)
         code = admitted_in(stored)
         jobs = self._runs.book.jobs
         self._check_rows(arms, made)
