@@ -132,7 +132,7 @@ def paces(db: Database, kinds: Sequence[str], paths: Sequence[Path] = ()) -> dic
     values = [Job.spec[path] for path in paths]
     steps = (Attempt.step_to - Attempt.step_from).label("steps")
     seconds = Attempt.took_seconds.label("seconds")
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[Pace]] = {}
     with db.read() as tx:
         for kind in kinds:
             rows = tx.execute(
