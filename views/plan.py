@@ -56,10 +56,10 @@ def plan_document(
         new -= queries.known_keys(database, new)
     kinds = list(dict.fromkeys(job.kind for job in plan.jobs))
     took = _seconds_of(plan, Paces(database, kinds) if database is not None else None)
-    timed, untimed = Counter[str](), set[str]()
+    timed, untimed = dict[str, float](), set[str]()
     for job in plan.jobs:
         if job.key in new and job.key in took:
-            timed[job.kind] += took[job.key]
+            timed[job.kind] = timed.get(job.kind, 0.0) + took[job.key]
         elif job.key in new:
             untimed.add(job.kind)
     counted, added = (
