@@ -111,7 +111,7 @@ def _act(
                 _need_divided(database, target, devices)
             changed = Changed(0, 0) if over else moves[what](database, target, time.time(), **more)
         except IllegalMove as error:
-            raise InvalidInput(str(error)) from None
+            raise InvalidInput(f"{error}{_how_to_divide(database, target, devices)}") from None
         if as_json:
             say(json.dumps({"target": {"kind": target.kind, "id": target.id}, "what": what,
                               "jobs": changed.jobs, "running": changed.running}))  # fmt: skip
@@ -169,15 +169,20 @@ def _of_running(database: Database, count: int) -> str:
 
 
 _UNDONE_BY = {"paused": "unpause", "cancelled": "retry"}
+_OPTIONS = {"ablation": "", "run": "--run ", "job": "--job "}
 
 
 def _next(database: Database, target: Target, what: str) -> str:
     """How it goes on, or is undone, the end of a sentence; nothing where workers are about to do it."""
-    option = {"ablation": "", "run": "--run ", "job": "--job "}[target.kind]
     if what in _UNDONE_BY:
-        return f"; undo it with: {typed(f'{_UNDONE_BY[what]} {option}{target.id}', database.home)}"
+        words = f"{_UNDONE_BY[what]} {_OPTIONS[target.kind]}{target.id}"
+        return f"; undo it with: {typed(words, database.home)}"
+    from db.jobs.control import is_held, paused_by
     from views.job_story import is_nobody_there
 
+    if is_held(database, target) and (by := paused_by(database, target)) is not None:
+        words = typed(f"unpause {_OPTIONS[by.kind]}{by.id}", database.home)
+        return f"; {'what it is of' if by.kind != target.kind else 'it'} is paused; go on with: {words}"
     return f"; run them with: {typed('up --until-done', database.home)}" if is_nobody_there(database) else ""
 
 
@@ -204,6 +209,23 @@ def _need_divided(database: Database, target: Target, devices: int) -> None:
     work = waiting(database, target.id)
     assert work is not None
     kind_named(work.kind).spec_of(work.spec).divided_over(devices)
+
+
+def _how_to_divide(database: Database, target: Target, devices: int | None) -> str:
+    """The end of the sentence that refuses other devices: what leads to them from the job's state; nothing where they
+    were not asked for, or nothing does."""
+    from db.jobs.control import is_cancelling, states_of
+    from db.states import SUCCEEDED
+    from views.job_story import is_nobody_there
+
+    if devices is None or states_of(database, target) == {SUCCEEDED}:
+        return ""
+    steps = [f"retry --job {target.id} --devices {devices}"]
+    if not is_cancelling(database, target):
+        steps.insert(0, f"cancel --job {target.id}")
+    elif is_nobody_there(database):
+        steps.insert(0, "up --until-done")
+    return f": {', then '.join(typed(words, database.home) for words in steps)}"
 
 
 #: What cannot be undone as it was done is not done to the newest of several.

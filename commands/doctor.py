@@ -34,7 +34,18 @@ def command(context: click.Context, weights: str | None, home_path: str | None, 
     named can be loaded, else 3; 2 when the home's state is damaged."""
     if not as_json:
         say_to_who_waits("looking; what is installed is imported too, which takes a while ...")
-    from commands.checks import detectors, imports, machine, network, queue, science, servers, session, state
+    from commands.checks import (
+        detectors,
+        imports,
+        machine,
+        network,
+        queue,
+        science,
+        servers,
+        session,
+        several,
+        state,
+    )
     from commands.checks.finding import OK
 
     home = resolve_home(context, home_path)
@@ -47,7 +58,9 @@ def command(context: click.Context, weights: str | None, home_path: str | None, 
         *servers.findings(home),
         *session.findings(home),
     ]
-    findings += [*imports.findings(), *science.findings(), *detectors.findings(weights)]
+    sound = damage is None and all(finding.state == OK for finding in of_state)
+    findings += [*imports.findings(), *science.findings(), *several.findings(home, sound)]
+    findings += detectors.findings(weights)
     lacking = [finding for finding in findings if finding.needed and finding.state != OK]
     if as_json:
         say(json.dumps({"ready": not lacking, "findings": [asdict(finding) for finding in findings]}))

@@ -105,7 +105,8 @@ class _Misfit:
 def _misfit(job: Planned, spec: TrainSpec, room: Room) -> _Misfit | None:
     from tasks.train.needs import costs_of, with_copy
 
-    found, devices = room.largest(spec.training.devices), spec.training.devices
+    devices = spec.training.devices // spec.training.nodes  # of this machine
+    found = room.largest(devices)
     if found is None and (most := sum(map(len, room.groups))) < devices:
         asked = f"{job.label} asks for {devices} devices"
         return _Misfit(f"{asked}, and the workers here have {most}: nothing was compared", False)
@@ -135,23 +136,32 @@ def _misfit(job: Planned, spec: TrainSpec, room: Room) -> _Misfit | None:
 
 
 def _what_fits(job: Planned, spec: TrainSpec, memory: float, room: Room) -> str:
+    """memory: GiB of each of the devices that it asks for."""
     from tasks.train.needs import alternatives, over_more, with_copy
 
     def total(costs: Costs) -> float:
         return (with_copy(costs) if room.saves_there else costs).total
 
-    stage, limit = _STAGES[job.kind], memory * (1 - SPARE)
+    def limit(devices: int) -> float:
+        """Of each of so many here; where there are not as many, of as many like these."""
+        found = room.largest(devices)
+        return (memory if found is None else found[1]) * (1 - SPARE)
+
+    stage = _STAGES[job.kind]
     several = next(
         (
             f"; over {count} devices each takes {total(costs):.1f}"
             for count, costs in over_more(spec)
-            if total(costs) <= limit
+            if total(costs) <= limit(count // spec.training.nodes)
         ),
         "",
     )
+    words = needed = ""
     for other in alternatives(spec):
-        if total(other.costs) <= limit:
-            # In quotes: a shell would read the braces and blanks.
-            words = " ".join(f"--set '{stage}.{name}={value}'" for name, value in other.changes)
-            return f"{words} takes {total(other.costs):.1f}{several}"
-    return f"no way to train this size fits; choose a smaller model.size{several}"
+        # In quotes: a shell would read the braces and blanks.
+        words = " ".join(f"--set '{stage}.{name}={value}'" for name, value in other.changes)
+        needed = f"{words} takes {total(other.costs):.1f}"
+        if total(other.costs) <= limit(other.devices):
+            return f"{needed}{several}"
+    least = f"; the least of it, {needed}" if words else ""
+    return f"no way to train this size fits; choose a smaller model.size{several}{least}"

@@ -162,6 +162,7 @@ def _write_plan(
     from experiments.proposal import propose
     from views.plan import code_document, code_line, power_of
     from views.power import finds
+    from views.several_devices import told_devices
     from workers.upgrades import differences, outdated
 
     for entry in outdated(database):
@@ -178,6 +179,9 @@ def _write_plan(
     plan, there = proposal.plan, proposal.there
     if room_told is not None:
         say(f"{plan.name}: {room_told}", error=True)
+    if room is None or not room.groups:  # else they were compared with this session's
+        for sentence in told_devices(config, database):
+            say(f"{plan.name}: {sentence}", error=True)
     for sentence in plan.warnings:
         say(f"warning: {sentence}", error=True)
     if there is not None and proposal.otherwise and (other := differences(database, there.id)):

@@ -30,7 +30,7 @@ class SeatStanding:
 class GangStanding:
     """`state`: of the job. most: GPUs of the machine that has most; None where a processor takes any number of ranks,
     or no worker is there. nodes: machines that the devices are of; able: machines here that could have their
-    part, where those are several."""
+    part, where those are several. workers: that are there, of any machine."""
 
     job_id: int
     job: str
@@ -40,6 +40,24 @@ class GangStanding:
     most: int | None
     nodes: int = 1
     able: int = 0
+    workers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """gpus: of the machine that has most. workers: that are there, of any machine; without a GPU each is one of a
+    processor."""
+
+    gpus: int
+    workers: int
+
+
+def devices_here(db: Database) -> Here:
+    """What workers that are there have."""
+    living = select(Worker.process_space, Worker.device).where(Worker.state.in_((IDLE, BUSY)))
+    with db.read() as tx:
+        there = [(row.process_space, row.device) for row in tx.execute(living)]
+    return Here(max(_gpus(there).values(), default=0), len(there))
 
 
 def gang_standings(db: Database) -> list[GangStanding]:
@@ -86,6 +104,7 @@ def gang_standings(db: Database) -> list[GangStanding]:
             most,
             row.nodes,
             0 if row.nodes == 1 else _able(reachable, row.devices // row.nodes),
+            len(there),
         )
         for row in found
     ]
@@ -93,14 +112,18 @@ def gang_standings(db: Database) -> list[GangStanding]:
 
 def _able(workers: list[tuple[str | None, str]], devices: int) -> int:
     """Machines that have so many devices, or processors where none has a GPU."""
-    gpus: Counter[str | None] = Counter()
-    for place, device in workers:
-        gpus[place] += 0 if device == "cpu" else device.count("+") + 1
+    gpus = _gpus(workers)
     return sum(count >= devices for count in gpus.values()) if any(gpus.values()) else len(gpus)
 
 
 def _most(workers: list[tuple[str | None, str]]) -> int | None:
-    gpus: Counter[str | None] = Counter()
-    for place, device in workers:
-        gpus[place] += 0 if device == "cpu" else device.count("+") + 1
+    gpus = _gpus(workers)
     return None if not gpus or 0 in gpus.values() else max(gpus.values())
+
+
+def _gpus(workers: list[tuple[str | None, str]]) -> Counter[str | None]:
+    """By machine; 0 of one where there are only processors."""
+    found: Counter[str | None] = Counter()
+    for place, device in workers:
+        found[place] += 0 if device == "cpu" else device.count("+") + 1
+    return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sqlalchemy import case, func, select
 
@@ -18,6 +19,11 @@ from settings.processes import process_space
 
 #: Attempts a pace is learned from, per kind: the newest ones, as machines change.
 _PACE_ATTEMPTS = 100
+#: Jobs that are looked at for what the open ones of a kind are like.
+_OPEN_JOBS = 20
+
+#: Names of what lies in what, within a job's parameters.
+Path: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +116,66 @@ def open_work(db: Database, ablation_id: int) -> list[OpenWork]:
         )
 
 
-def paces(db: Database, kinds: list[str]) -> dict[str, list[float]]:
-    """Seconds per step of the newest attempts of each kind that brought a job further; newest first.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds per step of an attempt, and what its job's parameters have at the paths that were asked for."""
+
+    seconds: float
+    values: Mapping[Path, object]
+
+
+def paces(db: Database, kinds: Sequence[str], paths: Sequence[Path] = ()) -> dict[str, list[Pace]]:
+    """Of the newest attempts of each kind that brought a job further; newest first.
 
     Attempts whose time was never measured tell nothing.
     """
+    values = [Job.spec[path] for path in paths]
     steps = (Attempt.step_to - Attempt.step_from).label("steps")
     seconds = Attempt.took_seconds.label("seconds")
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[Pace]] = {}
     with db.read() as tx:
         for kind in kinds:
             rows = tx.execute(
-                select(seconds, steps)
+                select(seconds, steps, *values)
                 .join(Job, Job.id == Attempt.job_id)
                 .where(Job.kind == kind, Attempt.ended_at.is_not(None), seconds > 0, steps > 0)
                 .order_by(Attempt.id.desc())
                 .limit(_PACE_ATTEMPTS)
             ).all()
-            found[kind] = [row.seconds / row.steps for row in rows]
+            found[kind] = [Pace(row[0] / row[1], dict(zip(paths, row[2:], strict=True))) for row in rows]
     return found
+
+
+def open_values(
+    db: Database, ablation_id: int, kinds: Sequence[str], paths: Sequence[Path]
+) -> dict[str, list[Mapping[Path, object]]]:
+    """What parameters of the newest jobs of an ablation that are in no final state have at these paths, by kind."""
+    members = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
+    values = [Job.spec[path] for path in paths]
+    with db.read() as tx:
+        return {
+            kind: [
+                dict(zip(paths, row, strict=True))
+                for row in tx.execute(
+                    select(*values)
+                    .where(Job.id.in_(members), Job.kind == kind, Job.state.not_in(FINAL))
+                    .order_by(Job.id.desc())
+                    .limit(_OPEN_JOBS)
+                )
+            ]
+            for kind in kinds
+        }
+
+
+def is_any_of(db: Database, ablation_id: int, job_ids: Sequence[int]) -> bool:
+    """Whether an ablation wants one of these jobs."""
+    if not job_ids:
+        return False
+    mine = select(AblationJob.id).where(
+        AblationJob.ablation_id == ablation_id, AblationJob.job_id.in_(job_ids)
+    )
+    with db.read() as tx:
+        return tx.execute(mine.limit(1)).first() is not None
 
 
 def running_attempts(db: Database) -> list[RunningAttempt]:

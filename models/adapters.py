@@ -19,6 +19,7 @@ from models.four_bit import BLOCK_LAYERS, pack_blocks, plain_weight
 from models.reconvla import ReconVLA, seeded
 from models.weights import check_fit
 from settings.installing import pip_install_extra
+from settings.quiet_libraries import quiet_libraries
 
 _ADAPTER = "default"
 
@@ -41,6 +42,7 @@ def add_adapters(
     EnvironmentLacks without peft or bitsandbytes.
     """
     try:
+        quiet_libraries()
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise EnvironmentLacks(

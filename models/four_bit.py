@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from errors import CheckpointError, EnvironmentLacks
 from settings.installing import pip_install_extra
+from settings.quiet_libraries import quiet_libraries
 
 #: The linear layers of a Qwen2 block: those that are packed, and those that adapters adapt (QLoRA takes them all).
 BLOCK_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -22,6 +23,7 @@ def pack_blocks(language: Any, compute_dtype: torch.dtype, device: torch.device 
     not finite: packed, it may come out as a number like any other.
     """
     try:
+        quiet_libraries()
         import bitsandbytes
     except ImportError as error:
         raise EnvironmentLacks(

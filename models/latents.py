@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from errors import EnvironmentLacks
 from models.part_configs import LatentConfig
 from settings.installing import pip_install_extra
+from settings.quiet_libraries import quiet_libraries
 
 
 class LatentEncoder(nn.Module):
@@ -113,6 +114,7 @@ def cosine_basis(cell: int, channels: int) -> Tensor:
 
 def _autoencoder(config: LatentConfig) -> Any:
     try:
+        quiet_libraries()
         from diffusers import AutoencoderKL
     except ImportError as error:
         raise EnvironmentLacks(

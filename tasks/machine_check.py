@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TypedDict
 
+from settings.quiet_libraries import quiet_libraries
+
 #: What no ablation runs without: (name to show, module, attribute or none).
 NEEDED = (
     ("numpy", "numpy", ""),
@@ -98,6 +100,7 @@ def check(packages: bool) -> Iterator[Line]:
 
 def import_fault(module: str, attribute: str = "") -> str | None:
     """None where the import works; else the first cause, as packages hide it behind errors of their own."""
+    quiet_libraries()
     try:
         found = importlib.import_module(module)
         if attribute:

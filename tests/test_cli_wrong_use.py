@@ -81,7 +81,7 @@ def test_wrong_options_are_refused_before_anything_is_made(
     assert not at.exists()
 
 
-@pytest.mark.parametrize("preset", ["calvin-debug", "calvin-abc-d"])
+@pytest.mark.parametrize("preset", ["calvin-debug", "calvin-abc-d", "calvin-abc-d-8gpu"])
 def test_calvins_presets_name_what_is_not_beside_them(
     preset: str,
     at: Path,

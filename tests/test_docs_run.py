@@ -131,8 +131,10 @@ STORIES: dict[str, tuple[Shown, ...]] = {
     "presets that name what is missing": (
         Shown(f"python cli.py submit-ablation --preset calvin-debug --data {_DATA}", _PLAN,
               r"error: .* is not a folder", (3,)),
-        Shown("python cli.py submit-ablation --preset calvin-abc-d --data path/to/task_ABC_D", _PLAN,
-              r"error: .* is not a folder", (3,)),
+        *(Shown(f"python cli.py submit-ablation --preset {line}", _PLAN, r"error: .* is not a folder", (3,))
+          for line in ("calvin-abc-d --data path/to/task_ABC_D", "calvin-abc-d-8gpu --data path/to/task_ABC_D",
+                       ("calvin-abc-d-8gpu --data path/to/task_ABC_D --set training.nodes=2 "
+                        "--set pretraining.nodes=2 --detach"))),
     ),
     "bundles": (
         Shown("python cli.py bundle export one.bundle", says=r"one\.bundle: bundle \w+, .* artifacts"),
@@ -234,7 +236,6 @@ NOT_RUN = {
     "export ": "sets what the next lines need: other servers, another interpreter",
     "python cli.py data fetch hub:": "asks the Hub; tests/hub and tests/commands fetch from one on this machine",
     "python cli.py submit-ablation --preset smoke --data hub:": "the same",
-    "python cli.py submit-ablation --preset calvin-abc-d --data path/to/task_ABC_D --set": "7B over eight cards",
     "docker compose": "needs Docker; test_compose*.py run each service's command and health check as processes",
 }
 

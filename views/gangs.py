@@ -25,6 +25,10 @@ def gang_document(found: Sequence[GangStanding]) -> list[dict[str, Any]]:
     ]
 
 
+def devices_told(count: int) -> str:
+    return f"{count} device{'s' * (count != 1)}"
+
+
 def fits(gang: GangStanding) -> bool:
     if gang.nodes > 1:
         return gang.able >= gang.nodes
@@ -33,17 +37,21 @@ def fits(gang: GangStanding) -> bool:
 
 def sentence(gang: GangStanding) -> str:
     """`train a on 2 devices: waits for worker-gpu1 (train b)`."""
-    about = f"{gang.job} on {gang.devices} devices"
+    about = f"{gang.job} on {devices_told(gang.devices)}"
     if gang.nodes > 1:
         about += f" of {gang.nodes} machines"
     if gang.state == RUNNING:
-        return f"{about}: runs on {', '.join(seat.worker for seat in gang.seats)}"
+        few = gang.nodes == 1 and 0 < len(gang.seats) < gang.devices and gang.most is None
+        shared = f", whose processor {gang.devices} ranks share" if few else ""
+        return f"{about}: runs on {', '.join(seat.worker for seat in gang.seats)}{shared}"
     missing = [seat for seat in gang.seats if not seat.there]
     if missing:
         told = [f"{seat.worker} ({seat.does})" if seat.does else seat.worker for seat in missing]
         return f"{about}: waits for {', '.join(told)}"
     if gang.seats:
         return f"{about}: begins on {', '.join(seat.worker for seat in gang.seats)}"
+    if not gang.workers and gang.nodes == 1:
+        return f"{about}: waits for workers; none is here"
     if not fits(gang) and gang.nodes > 1:
         each = gang.devices // gang.nodes
         part = f"{gang.nodes} machines with {each} {'device' if each == 1 else 'devices'} each and {VARIABLE} set"

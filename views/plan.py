@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from db import progress, queries
+from db import queries
 from db.engine import Database
 from db.plans import Plan
 from experiments.design.history import earlier_results
@@ -20,7 +20,9 @@ from settings.code_source import module_file, reference_of, references_in
 from settings.json_values import JsonObject
 from settings.shown import cut, one_line
 from tasks.registry import EVALUATE
+from views.paces import Paces
 from views.power import power_lines
+from views.several_devices import told_devices
 from views.spans import span
 
 if TYPE_CHECKING:
@@ -53,12 +55,13 @@ def plan_document(
     if database is not None:
         new -= queries.known_keys(database, new)
     kinds = list(dict.fromkeys(job.kind for job in plan.jobs))
-    paces = progress.paces(database, kinds) if database is not None else {}
-    steps = Counter[str]()
+    took = _seconds_of(plan, Paces(database, kinds) if database is not None else None)
+    timed, untimed = dict[str, float](), set[str]()
     for job in plan.jobs:
-        if job.key in new:
-            steps[job.kind] += job.target_steps
-    timed = {kind: median(paces[kind]) * count for kind, count in steps.items() if paces.get(kind)}
+        if job.key in new and job.key in took:
+            timed[job.kind] = timed.get(job.kind, 0.0) + took[job.key]
+        elif job.key in new:
+            untimed.add(job.kind)
     counted, added = (
         Counter(job.kind for job in plan.jobs),
         Counter(job.kind for job in plan.jobs if job.key in new),
@@ -77,8 +80,9 @@ def plan_document(
             "by_kind": {kind: {"all": counted[kind], "new": added[kind]} for kind in kinds},
         },
         "worker_seconds": {kind: round(seconds, 1) for kind, seconds in timed.items()},
-        "untimed": sorted(kind for kind in steps if kind not in timed),
-        "power": power_of(proposal, database, asked, _costs(plan, paces)),
+        "untimed": sorted(untimed),
+        "power": power_of(proposal, database, asked, _costs(plan, took)),
+        "devices": told_devices(proposal.config, database),
         "code": code_document(plan),
         "warnings": list(plan.warnings),
     }
@@ -103,17 +107,27 @@ def power_of(
     return power_document(design, experiment.metric, arms, unread, asked.power, wanted, costs)
 
 
-def _costs(plan: Plan, paces: Mapping[str, list[float]]) -> Costs | None:
-    """Of the newest attempts in this home; None where a kind that a run has never ended here."""
+def _seconds_of(plan: Plan, paces: Paces | None) -> dict[str, float]:
+    """What jobs would take, by key; without those that are like none that ended in this home."""
+    if paces is None:
+        return {}
+    found = {}
+    for job in plan.jobs:
+        if like := paces.of_job(job.kind, job.spec):
+            found[job.key] = median(like) * job.target_steps
+    return found
+
+
+def _costs(plan: Plan, took: Mapping[str, float]) -> Costs | None:
+    """took: as of `_seconds_of`. None where it lacks a job that a run has."""
     runs = {ref for job in plan.jobs for ref in job.runs if plan.training.get(ref)}
-    kinds = {job.kind for job in plan.jobs if job.runs}
-    if not runs or not all(paces.get(kind) for kind in kinds) or EVALUATE.name not in kinds:
+    of_runs = [job for job in plan.jobs if job.runs]
+    judged = [job for job in of_runs if job.kind == EVALUATE.name and job.spec.get("mode") == "closed_loop"]
+    if not runs or not judged or not all(job.key in took for job in of_runs):
         return None
-    pace = {kind: median(paces[kind]) for kind in kinds}
-    of_runs = sum(
-        pace[job.kind] * job.target_steps for job in plan.jobs if job.runs and job.kind != EVALUATE.name
-    )
-    return Costs(of_runs / len(runs), pace[EVALUATE.name])
+    of_sequences = sum(took[job.key] for job in judged)
+    others = sum(took[job.key] for job in of_runs) - of_sequences
+    return Costs(others / len(runs), of_sequences / sum(job.target_steps for job in judged))
 
 
 def code_document(plan: Plan) -> list[dict[str, str]]:
@@ -151,9 +165,11 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
     seconds = sum(document["worker_seconds"].values())
     untimed = ", ".join(document["untimed"])
     if document["worker_seconds"]:
-        lines.append(f"work of one worker: {span(seconds)}" + (f", without {untimed}" if untimed else ""))
+        without = f", without what is like no job that ended here: {untimed}" if untimed else ""
+        lines.append(f"work of one worker: {span(seconds)}, as such jobs took here{without}")
     elif jobs["new"]:
-        lines.append(f"work: unknown, as no job of these kinds ended here yet: {untimed}")
+        lines.append(f"work: unknown, as no job like these ended here yet: {untimed}")
+    lines += [one_line(f"devices: {sentence}") for sentence in document["devices"]]
     lines += power_lines(document["power"])
     lines += [code_line(told) for told in document["code"]]
     lines += [one_line(f"warning: {sentence}") for sentence in document["warnings"]]

@@ -20,8 +20,8 @@ def time_left_text(left: Mapping[str, Any] | None, workers: bool) -> str:
         return f"time left: about {low}" if low == high else f"time left: {low} to {high}"
     kinds = ", ".join(left["untimed"])
     if left["low_seconds"] == 0:
-        return f"time left: unknown, as no {kinds} job has ended yet"
-    return f"time left: more than {span(left['low_seconds'])} (no {kinds} job has ended yet)"
+        return f"time left: unknown, as no such {kinds} job has ended yet"
+    return f"time left: more than {span(left['low_seconds'])} (no such {kinds} job has ended yet)"
 
 
 def span(seconds: float) -> str:

@@ -14,6 +14,7 @@ from db.held import attendance
 from db.progress import RunningAttempt
 from db.rows import AblationRow, plain
 from db.silence import Hearing
+from db.states import RUNNING
 from settings.home import Home
 from settings.queue import queue_settings
 from tasks.registry import KINDS
@@ -21,7 +22,8 @@ from views.addresses import address_of
 from views.differences import differences
 from views.doing import is_starting, say_what_is_done
 from views.forecast import TimeLeft, time_left
-from views.gangs import gang_document
+from views.gangs import fits, gang_document
+from views.paces import Paces
 from workers.services import SERVICES
 from workers.troubles import troubles_of
 
@@ -64,14 +66,15 @@ def status_document(
     ages = {worker["id"]: worker["heartbeat_age_seconds"] for worker in document["workers"]}
     lease = queue_settings().lease_seconds
     say_what_is_done(document, attendance(database, ages, lease, starting=is_starting(document)))
+    together = gang_standings(database)
+    document["gangs"] = gang_document(together)
+    lacking = [gang.job_id for gang in together if gang.state != RUNNING and not fits(gang)]
     for entry in document["ablations"]:
         for run in entry["runs"]:
             run["final_weights"] = _weights(weights.get(run["id"]))
             run |= _live(by_job.get(train_jobs.get(run["id"], 0)))
-        left = _time_left(database, entry, workers)
+        left = _time_left(database, entry, workers, lacking)
         entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
-    together = gang_standings(database)
-    document["gangs"] = gang_document(together)
     of = {seat.worker_id: gang.job for gang in together for seat in gang.seats if seat.there}
     for worker in document["workers"]:
         worker["set_aside_for"] = of.get(worker["id"])
@@ -144,10 +147,15 @@ def _live(row: RunningAttempt | None) -> dict[str, Any]:
     }
 
 
-def _time_left(database: Database, entry: Mapping[str, Any], workers: Mapping[str, int]) -> TimeLeft | None:
-    """None for an ablation that nothing is left of, or that nobody wants to go on."""
+def _time_left(
+    database: Database, entry: Mapping[str, Any], workers: Mapping[str, int], lacking: Sequence[int]
+) -> TimeLeft | None:
+    """None for an ablation that nothing is left of, or that nobody wants to go on. lacking: jobs that more devices or
+    machines are waited for than there are."""
     if entry["state"] != "running":
         return None
+    if progress.is_any_of(database, entry["id"], lacking):
+        return TimeLeft(None, None, ())
     work = progress.open_work(database, entry["id"])
-    paces = progress.paces(database, sorted({part.kind for part in work}))
-    return time_left(work, paces, workers)
+    paces = Paces(database, sorted({part.kind for part in work}))
+    return time_left(work, paces.of_open(database, entry["id"]), workers)

@@ -26,7 +26,7 @@ from db.statements import (
     run,
     wanted,
 )
-from db.states import ACTIVE, BLOCKED, CANCELLED, FAILED, FINAL, PAUSED, QUEUED, READY, RUNNING
+from db.states import ACTIVE, BLOCKED, CANCELLED, FAILED, FINAL, PAUSED, QUEUED, READY, RUNNING, SUCCEEDED
 from errors import IllegalMove
 
 #: Ids, or what selects them.
@@ -95,7 +95,8 @@ def cancel(db: Database, target: Target, now: float) -> Changed:
 
 
 def retry(db: Database, target: Target, now: float, devices: int | None = None) -> Changed:
-    """failed, cancelled -> ready or blocked, with all tries anew; also what the target needs, transitively.
+    """failed, cancelled -> ready or blocked, with all tries anew; also what the target needs, transitively. Whatever of
+    the target was cancelled with more than it, or is cancelled within it, is asked for again (`_ask_again`).
 
     devices: that the target, a job, goes on over. Raises IllegalMove where it has not failed and was not cancelled.
     """
@@ -109,13 +110,14 @@ def retry(db: Database, target: Target, now: float, devices: int | None = None) 
             select(dependency.c.depends_on_id).join(reached, dependency.c.job_id == reached.c.job_id)
         )
         everything = select(reached.c.job_id)
+        asked_again = _ask_again(tx, target)
         called_back = tx.execute(
             update(job).where(job.c.id.in_(everything), job.c.cancel_requested).values(cancel_requested=False)
         ).rowcount
         moved = revive(tx, everything)
         release_counted(tx)
         hold(tx, everything)
-        already = before == ACTIVE and not (moved or called_back)
+        already = before == ACTIVE and not (moved or called_back or asked_again)
         if not already:
             _note(tx, target, "retried", now)
     return Changed(moved, 0, already)
@@ -127,6 +129,13 @@ def states_of(db: Database, target: Target) -> set[str]:
         return set(tx.execute(select(job.c.state).where(job.c.id.in_(_jobs(target)))).scalars())
 
 
+def is_cancelling(db: Database, target: Target) -> bool:
+    """Whether any of its jobs runs still and was told to end for good."""
+    told = select(job.c.id).where(job.c.id.in_(_jobs(target)), job.c.cancel_requested, job.c.state == RUNNING)
+    with db.read() as tx:
+        return tx.execute(told.limit(1)).first() is not None
+
+
 def is_held(db: Database, target: Target) -> bool:
     """Whether any of its jobs waits for something to be unpaused."""
     with db.read() as tx:
@@ -135,13 +144,67 @@ def is_held(db: Database, target: Target) -> bool:
 
 
 def _give_devices(tx: Connection, target: Target, devices: int, now: float) -> None:
-    state, learned = tx.execute(select(job.c.state, job.c.learned).where(job.c.id == target.id)).one()
+    asked = select(job.c.state, job.c.learned, job.c.cancel_requested).where(job.c.id == target.id)
+    state, learned, cancelling = tx.execute(asked).one()
+    if state == SUCCEEDED:
+        raise IllegalMove(f"{target.name} has succeeded: nothing of it is left to go on over other devices")
+    if cancelling:
+        raise IllegalMove(
+            f"{target.name} is being cancelled: once it has ended, it goes on over other devices"
+        )
     if state not in (FAILED, CANCELLED):
         raise IllegalMove(f"{target.name} is {state}: cancel it first, then it goes on over other devices")
     values = {**(learned or {}), "devices": devices}
     tx.execute(update(job).where(job.c.id == target.id).values(learned=values, devices=devices, nodes=1))
-    message = f"{target.name} goes on over {devices} devices"
+    message = f"{target.name} goes on over {devices} device{'s' * (devices != 1)}"
     events.record(tx, now, "job_devices", message, job_id=target.id, data={"devices": devices})
+
+
+def _ask_again(tx: Connection, target: Target) -> bool:
+    """Undo cancellations that would keep what is retried from being rung: of an ablation its runs', of a run its
+    ablation's; of a job those of all that it is of, if nobody else wants it. Other jobs stay cancelled, as
+    that is their state. Whether there were any."""
+    link = ablation_job.c
+    if target.kind == "ablation":
+        runs, ablations = select(run.c.id).where(run.c.ablation_id == target.id), None
+    elif target.kind == "run":
+        runs, ablations = None, select(run.c.ablation_id).where(run.c.id == target.id)
+    else:
+        unwanted = select(job.c.id).where(
+            job.c.id == target.id, job.c.state != SUCCEEDED, ~wanted(ACTIVE, PAUSED)
+        )
+        runs = select(link.run_id).where(link.job_id.in_(unwanted))
+        ablations = select(link.ablation_id).where(link.job_id.in_(unwanted))
+    undone = False
+    # The jobs first: what is undone for one table decides which are unwanted for the other.
+    chosen = [
+        (table, column, list(tx.execute(ids).scalars()))
+        for table, column, ids in ((run, link.run_id, runs), (ablation, link.ablation_id, ablations))
+        if ids is not None
+    ]
+    for table, column, ids in chosen:
+        cancelled = table.c.id.in_(ids), table.c.intent == CANCELLED
+        if tx.execute(update(table).where(*cancelled).values(intent=ACTIVE)).rowcount:
+            undone = True
+            hold(tx, select(link.job_id).where(column.in_(ids)))
+    return undone
+
+
+def paused_by(db: Database, target: Target) -> Target | None:
+    """What is paused and so holds a job of the target; the widest of several. None where nothing does."""
+    mine = _jobs(target)
+    links = ablation_job.c.job_id.in_(mine)
+    asked = {
+        "ablation": (ablation, select(ablation_job.c.ablation_id).where(links)),
+        "run": (run, select(ablation_job.c.run_id).where(links)),
+        "job": (job, mine),
+    }
+    with db.read() as tx:
+        for kind, (table, ids) in asked.items():
+            found = select(table.c.id).where(table.c.id.in_(ids), table.c.intent == PAUSED)
+            if (first := tx.execute(found.order_by(table.c.id).limit(1)).scalar()) is not None:
+                return Target(kind, first, f"{kind} {first}")
+    return None
 
 
 def revive(tx: Connection, job_ids: JobIds) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, case, delete, update
+from sqlalchemy import Connection, case, delete, select, update
 
 from db.jobs.recovery import unbooked
 from db.statements import attempt, job, seats
@@ -15,6 +15,18 @@ def hand_over(tx: Connection, reason: str, now: float) -> int:
     Only for a copy: in the home itself the attempts go on. For the copy this is a preemption, not a loss, so
     nobody's losses or failures are counted, and a zombie's token is stale.
     """
+    cancelling = attempt.c.job_id.in_(select(job.c.id).where(job.c.state == RUNNING, job.c.cancel_requested))
+    tx.execute(
+        update(attempt)
+        .where(attempt.c.ended_at.is_(None))
+        .values(
+            ended_at=now,
+            outcome=case((cancelling, CANCELLED), else_=PREEMPTED),
+            reason=case((cancelling, "cancelled"), else_=reason),
+            step_to=case((attempt.c.step_to.is_(None), attempt.c.step_from), else_=attempt.c.step_to),
+            **unbooked(),
+        )
+    )
     running = tx.execute(
         update(job)
         .where(job.c.state == RUNNING)
@@ -28,17 +40,6 @@ def hand_over(tx: Connection, reason: str, now: float) -> int:
             lease_expires_at=None,
         )
     ).rowcount
-    tx.execute(
-        update(attempt)
-        .where(attempt.c.ended_at.is_(None))
-        .values(
-            ended_at=now,
-            outcome=PREEMPTED,
-            reason=reason,
-            step_to=case((attempt.c.step_to.is_(None), attempt.c.step_from), else_=attempt.c.step_to),
-            **unbooked(),
-        )
-    )
     tx.execute(update(job).where(job.c.state == QUEUED).values(state=READY))
     tx.execute(delete(seats))
     # What was to wait for the old machine's deadline, its workers or its broker need not wait here.

@@ -106,7 +106,10 @@ def put_back(db: Database, worker_ids: Sequence[int], reason: str, now: float) -
     with db.write() as tx:
         rows = read_rows(tx, _Held, _HELD.where(job.c.worker_id.in_(worker_ids)))
         for row in rows:
-            _take(tx, row, CANCELLED if row.cancel_requested else READY, PREEMPTED, reason, now)
+            if row.cancel_requested:
+                _take(tx, row, CANCELLED, CANCELLED, "cancelled", now)
+            else:
+                _take(tx, row, READY, PREEMPTED, reason, now)
         note_ended(tx, [row.id for row in rows], now)
     return len(rows)
 

@@ -133,12 +133,8 @@ def planned_config(
     return with_folders(config, folders or {}, override).to_dict()
 
 
-def planned_stage(settings: Training, place: str, config: JsonObject, in_few: bool = True) -> TrainingSpec:
-    """A training stage of the model of `planned_config` as a job is told of it. Held-out frames of early stopping are
-    those of open loop. in_few: whether a small model may be trained in few operations.
-
-    Raises ConfigError for what is trained on one device and is to have several, and for a value that no job takes.
-    """
+def check_devices(settings: Training, place: str) -> None:
+    """Raises ConfigError for what is trained on one device and is to have several."""
     several = f"is trained on one device, and {place}.devices is {settings.devices}"
     if settings.devices > 1 and settings.lora is not None:
         raise ConfigError(f"{place}.lora {several}: set {place}.devices to 1 or {place}.lora to null")
@@ -146,6 +142,15 @@ def planned_stage(settings: Training, place: str, config: JsonObject, in_few: bo
         raise ConfigError(
             f"{place}.precision fp16 {several}: set {place}.devices to 1 or the precision to bf16"
         )
+
+
+def planned_stage(settings: Training, place: str, config: JsonObject, in_few: bool = True) -> TrainingSpec:
+    """A training stage of the model of `planned_config` as a job is told of it. Held-out frames of early stopping are
+    those of open loop. in_few: whether a small model may be trained in few operations.
+
+    Raises as `check_devices`, and ConfigError for a value that no job takes.
+    """
+    check_devices(settings, place)
     values = settings.model_dump(exclude={"slice_seconds"})
     if settings.early_stopping is not None:
         # Not so in jobs that were planned before.

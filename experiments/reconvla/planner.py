@@ -28,8 +28,9 @@ from experiments.reconvla.job_book import digest
 from experiments.reconvla.model_plan import (
     backbone_folders,
     check_attention,
+    check_devices,
 )
-from experiments.reconvla.plan_warnings import judged_on_trained, never_shown
+from experiments.reconvla.plan_warnings import judged_on_trained, never_shown, short_slices
 from experiments.reconvla.planning import fetched_first
 from experiments.reconvla.rows import row_shards
 from experiments.reconvla.run_jobs import RunJobs, of_arm
@@ -74,6 +75,11 @@ class Planner:
             check_planned(config)
         check_jobs(config)
         known_tasks(config.data)
+        for arm in arms:  # as with all that needs no data: told before they are looked for
+            with of_arm(arm):
+                check_devices(arm.config.training, "training")
+                if arm.method.pretrained:
+                    check_devices(arm.config.pretraining, "pretraining")
         if missing := absent(config):
             return fetched_first(config, missing)
         if config.data.root is not None:
@@ -143,6 +149,10 @@ class Planner:
         warnings += judged_on_trained({"": not_held_out, **by_row})
         if closed_loop:
             warnings += never_shown(self._runs.shards_of(None, config))
+        stages = {"training": config.training}
+        if any(arm.method.pretrained for arm in arms):
+            stages["pretraining"] = config.pretraining
+        warnings += short_slices(stages)
         code = admitted_in(stored)
         jobs = self._runs.book.jobs
         self._check_rows(arms, made)

@@ -26,10 +26,11 @@ _Change: TypeAlias = Callable[[TrainingSpec], TrainingSpec]
 
 @dataclass(frozen=True)
 class Alternative:
-    """changes: settings of the stage, by name, as they are written."""
+    """changes: settings of the stage, by name, as they are written. costs: of each of `devices` of one machine."""
 
     changes: tuple[tuple[str, str], ...]
     costs: Costs
+    devices: int
 
 
 def costs_of(spec: TrainSpec) -> Costs:
@@ -78,7 +79,8 @@ def alternatives(spec: TrainSpec) -> Iterator[Alternative]:
     for name, written, changed in _steps(settings):
         changes[name] = written
         settings = changed(settings)
-        yield Alternative(tuple(changes.items()), costs_of(replace(spec, training=settings)))
+        costs = costs_of(replace(spec, training=settings))
+        yield Alternative(tuple(changes.items()), costs, settings.devices // settings.nodes)
 
 
 def _steps(settings: TrainingSpec) -> Iterator[tuple[str, str, _Change]]:
@@ -86,6 +88,10 @@ def _steps(settings: TrainingSpec) -> Iterator[tuple[str, str, _Change]]:
         yield "gradient_checkpointing", "true", lambda held: replace(held, gradient_checkpointing=True)
     if settings.precision == "fp32":
         yield "precision", "bf16", lambda held: replace(held, precision="bf16")
+    if settings.elastic:
+        yield "elastic", "false", lambda held: replace(held, elastic=False)
+    if settings.nodes > 1:
+        yield "nodes", "1", lambda held: replace(held, nodes=1)
     if settings.devices > 1:  # adapters are trained on one
         yield "devices", "1", lambda held: replace(held, devices=1)
     lora = settings.lora

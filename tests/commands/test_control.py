@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import update
 
 from cli import main
-from db import queries
+from db import queries, standings
 from db.engine import Database
 from db.schema import Job
-from db.states import CANCELLED, FAILED, READY, SUCCEEDED
+from db.states import CANCELLED, FAILED, READY, RUNNING, SUCCEEDED
 from settings.home import Home
 from settings.typed import typed
 from tests import job_specs
@@ -169,7 +169,22 @@ def test_a_training_that_failed_goes_on_over_more_devices(
     submit(database, work, planned("other", kind="report", spec=job_specs.spec_of("report")), key="mine")
     again = ["--home", str(home.root), "retry", "--devices", "4"]
     assert main([*again, "--job", "train"]) == 2
-    assert "job 1 (train) is ready: cancel it first" in capsys.readouterr().err
+    cancel, divide = (typed(f"{words} 1", home) for words in ("cancel --job", "retry --job"))
+    first = (
+        f"is ready: cancel it first, then it goes on over other devices: {cancel}, then {divide} --devices 4"
+    )
+    assert first in capsys.readouterr().err
+    with database.write() as tx:
+        tx.execute(update(Job).values(state=RUNNING, cancel_requested=True))
+    assert main([*again, "--job", "train"]) == 2
+    ended = "is being cancelled: once it has ended, it goes on over other devices"
+    assert f"{ended}: {typed('up --until-done', home)}, then {divide} --devices 4" in capsys.readouterr().err
+    with database.write() as tx:
+        tx.execute(update(Job).values(state=SUCCEEDED, cancel_requested=False))
+    assert main([*again, "--job", "train"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "job 1 (train) has succeeded: nothing of it is left to go on over other devices\n"
+    )
     with database.write() as tx:
         tx.execute(update(Job).values(state=FAILED, learned={"micro_batch": [[3, 1]]}))
     assert main([*again, "--job", "other"]) == 2
@@ -180,6 +195,42 @@ def test_a_training_that_failed_goes_on_over_more_devices(
     entry = row(database, "train")
     assert (entry.state, entry.learned) == (READY, {"micro_batch": [[3, 1]], "devices": 4})
     assert "job_devices" in event_kinds(database)
+
+
+def test_a_job_of_what_was_cancelled_is_worked_on_again(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also over other devices; and `up` finds something to do."""
+    work = planned("train", kind="train", spec=job_specs.spec_of("train", training_spec(9)))
+    submit(database, work, planned("other"), key="mine")
+    where = ["--home", str(home.root)]
+    for more in ([], ["--devices", "1"]):
+        assert main([*where, "cancel", "mine"]) == 0
+        capsys.readouterr()
+        assert main([*where, "retry", "--job", "train", *more]) == 0
+        assert capsys.readouterr().out.endswith(
+            f"1 job retried; run them with: {typed('up --until-done', home)}\n"
+        )
+        assert [entry.name for entry in standings.open_ablations(database)] == ["mine"]
+        assert (states(database), row(database, "train").held) == (
+            {"train": READY, "other": CANCELLED},
+            False,
+        )
+    told = [event.message for event in queries.events(database) if event.kind == "job_devices"]
+    assert told == ["job 1 (train) goes on over 1 device"]
+
+
+def test_a_retry_of_what_is_paused_says_how_it_goes_on(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), key="mine")
+    where = ["--home", str(home.root)]
+    assert main([*where, "pause", "mine"]) == 0
+    assert main([*where, "cancel", "--job", "a"]) == 0
+    capsys.readouterr()
+    assert main([*where, "retry", "--job", "a"]) == 0
+    unpause = typed("unpause 1", home)
+    assert capsys.readouterr().out.endswith(f" retried; what it is of is paused; go on with: {unpause}\n")
 
 
 def test_up_tells_of_each_of_two_with_one_name(

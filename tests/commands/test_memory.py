@@ -65,6 +65,40 @@ def test_ranks_on_the_processor_share_its_memory(monkeypatch: pytest.MonkeyPatch
     assert Room((), {}).largest(2) == ("each of 2 ranks on this machine", 6.0)
 
 
+@pytest.mark.parametrize("devices", [2, 8])
+def test_on_the_processor_one_device_has_what_several_would_share(
+    devices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """7b over ranks of a machine of 24 GiB: what fits one device of it is proposed, and no more ranks on it."""
+    pytest.importorskip("diffusers", reason="needs the extra `vae`")
+    monkeypatch.setattr("commands.memory.given.memory", lambda: Memory(24 * GIB, 24 * GIB, ""))
+    with pytest.raises(ConfigError) as alone:
+        check([job(**FULL)], Room((), {}))
+    lora = "--set 'training.lora={rank: 16, alpha: 32, four_bit: false}' takes "
+    assert lora in str(alone.value) and "over" not in str(alone.value)
+    with pytest.raises(ConfigError) as several:
+        check([job(**FULL, devices=devices)], Room((), {}))
+    assert f"--set 'training.devices=1' {lora}" in str(several.value)
+
+
+def test_what_cannot_fit_is_told_with_the_least_that_it_takes() -> None:
+    with pytest.raises(ConfigError) as refused:
+        check([job(**FULL, devices=2)], cards(4, (0, 1)))
+    least = "--set 'training.devices=1' --set 'training.lora={rank: 16, alpha: 32, four_bit: true}' takes "
+    assert f"no way to train this size fits; choose a smaller model.size; the least of it, {least}" in str(
+        refused.value
+    )
+
+
+def test_devices_of_several_machines_are_counted_on_each() -> None:
+    check([job(**FULL, devices=8, nodes=2)], cards(24, (0, 1, 2, 3)))
+    with pytest.raises(ConfigError) as refused:
+        check([job(**FULL, devices=4, nodes=2, elastic=True)], cards(30, (0,), (1,)))
+    changes = ("elastic=false", "nodes=1", "devices=1")
+    assert " ".join(f"--set 'training.{one}'" for one in changes) in str(refused.value)
+    assert "; over 8 devices each takes 2" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("size", "gib", "training", "proposed"),
     [

@@ -184,7 +184,8 @@ def test_words_for_time_left():
     assert "unknown while no worker" in time_left_text({**known, "low_seconds": None}, False)
     partly = {**known, "untimed": ["evaluate", "report"]}
     assert (
-        time_left_text(partly, True) == "time left: more than 12 min (no evaluate, report job has ended yet)"
+        time_left_text(partly, True)
+        == "time left: more than 12 min (no such evaluate, report job has ended yet)"
     )
     assert time_left_text(None, True) == ""
 

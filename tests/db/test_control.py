@@ -108,6 +108,54 @@ def test_retrying_one_job_brings_back_what_it_needs_and_nothing_else(database: D
     assert (row(database, "a").failures, row(database, "a").error) == (0, None)
 
 
+def test_a_job_is_retried_out_of_an_ablation_that_was_cancelled(database: Database) -> None:
+    submit(database, planned("a"), planned("b", ["a"]), planned("c"), key="one")
+    jobs.cancel(database, ONE, NOW)
+    assert jobs.retry(database, Target("job", row(database, "b").id, "b"), NOW).jobs == 2
+    assert states(database) == {"a": READY, "b": BLOCKED, "c": CANCELLED}
+    assert standing(database).ablations[0].state == "running"
+    assert rung(database) == ["a"]
+
+
+def test_a_job_that_another_ablation_wants_leaves_the_cancelled_one(database: Database) -> None:
+    submit(database, planned("shared"), key="one")
+    submit(database, planned("shared"), key="two")
+    jobs.cancel(database, ONE, NOW)
+    shared = Target("job", row(database, "shared").id, "shared")
+    jobs.cancel(database, shared, NOW)
+    jobs.retry(database, shared, NOW)
+    assert [entry.state for entry in standing(database).ablations] == [CANCELLED, "running"]
+
+
+def test_what_has_succeeded_brings_back_no_ablation(database: Database) -> None:
+    submit(database, planned("a"), planned("b"), key="one")
+    jobs.succeed(database, start(database, "a", worker(database)), Ending(SUCCEEDED, 1), NOW)
+    jobs.cancel(database, ONE, NOW)
+    jobs.retry(database, Target("job", row(database, "a").id, "a"), NOW)
+    assert standing(database).ablations[0].state == CANCELLED
+
+
+@pytest.mark.parametrize("of_run", [False, True])
+def test_a_run_and_its_ablation_are_brought_back_with_each_other(database: Database, of_run: bool) -> None:
+    runs = with_runs(database)
+    first, second = (ONE, runs["recon"]) if of_run else (runs["recon"], ONE)
+    jobs.cancel(database, first, NOW)
+    jobs.retry(database, second, NOW)
+    assert "train b" in rung(database)
+    assert {run.arm: run.state for run in standing(database).ablations[0].runs}["recon"] == "running"
+    assert (states(database)["train a"] == CANCELLED) == of_run
+
+
+def test_what_holds_a_job_is_told(database: Database) -> None:
+    runs = with_runs(database)
+    train = Target("job", row(database, "train b").id, "train b")
+    assert jobs.control.paused_by(database, train) is None
+    for target in (train, runs["recon"], ONE):
+        jobs.pause(database, target, NOW)
+        found = jobs.control.paused_by(database, train)
+        assert found is not None and (found.kind, found.id) == (target.kind, target.id)
+
+
 def test_a_job_that_was_cancelled_alone_fails_nothing_else(database: Database) -> None:
     submit(database, planned("a"), planned("b"), key="one")
     jobs.cancel(database, Target("job", row(database, "a").id, "a"), NOW)

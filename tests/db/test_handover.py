@@ -55,3 +55,5 @@ def test_a_job_that_was_to_stop_for_good_does(database: Database) -> None:
     jobs.cancel(database, jobs.Target("job", row(database, "a").id, "a"), NOW)
     assert hand(database) == 1
     assert states(database) == {"a": CANCELLED, "done": SUCCEEDED}
+    (attempt,) = attempts(database, "a")
+    assert (attempt.outcome, attempt.reason) == (CANCELLED, "cancelled")

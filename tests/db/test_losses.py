@@ -136,6 +136,8 @@ def test_what_is_put_back_counts_as_nothing_and_whoever_held_it_is_too_late(data
     (attempt,) = attempts(database, "a")
     assert (attempt.outcome, attempt.reason, attempt.step_to) == (PREEMPTED, "told to leave", 4)
     assert (row(database, "asked").state, row(database, "asked").cancel_requested) == (CANCELLED, False)
+    (ended,) = attempts(database, "asked")
+    assert (ended.outcome, ended.reason) == (CANCELLED, "cancelled")
     assert row(database, "other").state == RUNNING
     for too_late in (
         lambda: jobs.publish(database, claim, 5, [], [], Seconds(), NOW),

@@ -1,6 +1,8 @@
 """Costs from shapes: counts that the official code reports, and counts made by torch itself."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from models.config import ReconVLAConfig
 from models.costs import METHODS, Method, count_parameters, training_costs, training_flops
 from models.reconvla import ReconVLA
 from models.sizes import SEVEN_B, SMALL
+from tests.support import REPOSITORY
 
 
 def test_parameters_of_7b() -> None:
@@ -20,6 +23,13 @@ def test_parameters_of_7b() -> None:
     assert counts["denoiser"] == 63_884_352
     assert counts["language_model"] == pytest.approx(7.62e9, rel=0.01)  # Qwen2-7B's model card
     assert counts["vision_tower"] == pytest.approx(428e6, rel=0.01)
+
+
+def test_what_it_takes_is_computed_without_a_word_of_libraries() -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `vae`")
+    asked = "from models import costs, sizes; costs.training_costs(sizes.SEVEN_B, costs.METHODS[0])"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=REPOSITORY, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_operations_are_those_that_torch_counts(config: ReconVLAConfig, samples: list[Sample]) -> None:

@@ -7,17 +7,36 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from db import jobs
+import cli
+from db import jobs, members
 from db.engine import Database
 from db.gang_standings import gang_standings
-from db.jobs import Ending
+from db.jobs import Ending, gangs
+from db.jobs.seating import Hand
 from db.states import YIELDED
+from experiments.reconvla.named_config import load_config
+from experiments.reconvla.plan_warnings import short_slices
+from settings.given import Cores
 from settings.home import Home
-from tests.db.test_gangs import Machine, of
+from tests.db.test_gangs import GPU, Machine, of
 from tests.support import NOW, ON_SQLITE, row, submit
 from views.gangs import sentence
+from views.several_devices import told_devices
+from views.spans import time_left_text
 from views.status import status_document
 from views.status_screen import status_screen, summary_lines
+
+
+class Processors(Machine):
+    """The same without GPUs."""
+
+    def join(self, number: int) -> int:
+        return members.join(self.database, f"worker-gpu{number}", "cpu", self.session, NOW)
+
+    def ring(self) -> dict[str, tuple[int, ...]]:
+        hands = [Hand(worker, "here", counted=False) for worker in self.workers]
+        rung = gangs.ring_seated(self.database, GPU, hands, NOW)
+        return {row.label: tuple(self.workers.index(worker) for worker in workers) for row, workers in rung}
 
 
 def told(database: Database) -> list[str]:
@@ -59,7 +78,63 @@ def test_what_it_has_and_what_it_waits_for(database: Database, home: Home) -> No
 @ON_SQLITE
 def test_a_processor_takes_any_number(database: Database) -> None:
     submit(database, of("large", 8))
-    assert told(database) == ["large on 8 devices: waits for its turn"], "nobody is there yet"
+    assert told(database) == ["large on 8 devices: waits for workers; none is here"]
+    here = Processors(database, 2)
+    assert told(database) == ["large on 8 devices: waits for its turn"]
+    assert here.ring() == {"large": (0, 1)}
+    here.began("large", (0, 1))
+    assert told(database) == [
+        "large on 8 devices: runs on worker-gpu0, worker-gpu1, whose processor 8 ranks share"
+    ]
+
+
+@ON_SQLITE
+def test_no_time_is_told_of_what_lacks_devices(database: Database, home: Home) -> None:
+    submit(database, of("large", 3), key="first")
+    submit(database, of("small", 2), key="second")
+    Machine(database, 2)
+    document = status_document(home, database)
+    first, second = (entry["time_left"] for entry in document["ablations"])
+    assert (first["low_seconds"], second["low_seconds"]) == (None, 0)
+    assert time_left_text(first, workers=True) == "time left: no worker for some jobs"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices", "says"),
+    [
+        (0, 2, "waits for a machine with as many GPUs; on a processor they are ranks that share its cores, and this"),
+        (0, 16, "this machine has 2, fewer than ranks: slower than with one device"),
+        (2, 2, "training.devices is 2, and a machine here has 2 GPUs"),
+        (1, 2, "training.devices is 2, and no machine here has more than 1 GPU: it waits for one that has as many"),
+    ],
+)  # fmt: skip
+@ON_SQLITE
+def test_what_is_asked_for_is_told_beside_what_is_here(
+    database: Database,
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    gpus: int,
+    devices: int,
+    says: str,
+) -> None:
+    """By `plan` and by submitting."""
+    monkeypatch.setattr("settings.given.cores", lambda: Cores(2, 2, ""))
+    Machine(database, gpus)
+    words = ["--preset", "smoke", "--arms", "baseline", "--set", f"training.devices={devices}"]
+    assert cli.main(["--home", str(home.root), "plan", *words]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("devices: "))
+    assert says in line
+    assert cli.main(["--home", str(home.root), "submit-ablation", *words, "--detach"]) == 0
+    said = capsys.readouterr().err
+    assert says in said
+    slices = "warning: training.slice_seconds: 4, and each slice of"
+    assert slices in said
+
+
+def test_one_device_is_told_of_nowhere() -> None:
+    assert told_devices(load_config("smoke"), None) == []
+    assert list(short_slices({"training": load_config("smoke").training})) == []
 
 
 def shown(document: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from settings.machine import ABSENT
 from settings.shown import cut
 from tasks.kind import decides
 from tasks.records import AttemptRecord, JobRecord, Records, told
-from tasks.registry import kind_named
+from tasks.registry import PRETRAIN, TRAIN, kind_named
 from tasks.specs import ClosedLoopSpec, IndexSpec, IngestSpec, OpenLoopSpec, TrainSpec
 
 _MOST_HOSTS = 20
@@ -44,6 +44,11 @@ _NOT_VERSIONS = frozenset(
 )
 
 
+#: What an attempt has where it is more than 1, and the kinds of jobs that may have it.
+_SAID_OF_SEVERAL = frozenset({"ranks", "nodes"})
+_TRAINED = frozenset({TRAIN.name, PRETRAIN.name})
+
+
 def report_environment(records: Records, corpora: Corpora) -> Environment:
     """What earlier versions did not record is left out."""
     jobs, attempts = records.jobs, records.attempts
@@ -53,7 +58,15 @@ def report_environment(records: Records, corpora: Corpora) -> Environment:
         for name, value in environment.items():
             if name not in _NOT_VERSIONS and value != ABSENT:
                 versions.setdefault(name, set()).add(str(value))
-    told = {name: " and ".join(sorted(values)) for name, values in sorted(versions.items())}
+    trained = [
+        attempt.environment for attempt in attempts if attempt.environment and attempt.kind in _TRAINED
+    ]
+    for name in _SAID_OF_SEVERAL & versions.keys():
+        versions[name] |= {"1" for environment in trained if name not in environment}
+    told = {
+        name: " and ".join(sorted(values, key=_by_number if name in _SAID_OF_SEVERAL else None))
+        for name, values in sorted(versions.items())
+    }
     told |= {"variables": words} if (words := _variables(known)) else {}
     bodies = _bodies(attempts)
     return Environment(
@@ -72,6 +85,10 @@ def report_environment(records: Records, corpora: Corpora) -> Environment:
         duration=_duration(attempts),
         configuration=records.ablation.config,
     )
+
+
+def _by_number(value: str) -> tuple[int, str]:
+    return len(value), value
 
 
 def _rows(settings: JsonObject) -> dict[str, dict[str, object]]:

@@ -62,7 +62,7 @@ def test_what_is_wrong_is_named_in_one_line(override: str, says: str) -> None:
 
 
 def test_unknown_presets_and_arms_list_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"known presets: calvin-abc-d, calvin-debug, .*quick, smoke"):
+    with pytest.raises(ConfigError, match=r"known presets: calvin-abc-d, calvin-abc-d-8gpu, .*quick, smoke"):
         load_config("huge")
     with pytest.raises(ConfigError, match=r"known arms: baseline, .*recon_pretrain"):
         load_config("smoke", arms=["recno"])
@@ -91,13 +91,31 @@ def test_a_section_with_nothing_under_it(tmp_path: Path) -> None:
         load_config("smoke", file)
 
 
-def test_the_preset_of_the_papers_table_is_the_papers() -> None:
+@pytest.mark.parametrize("preset", ["calvin-abc-d", "calvin-abc-d-8gpu"])
+def test_the_presets_of_the_papers_table_are_the_papers(preset: str) -> None:
     """ReconVLA's training scripts and evaluation: batch 512, rate 2e-5, 500 chains."""
-    config = load_config("calvin-abc-d")
+    config = load_config(preset)
     assert (config.model.size, config.evaluation.protocol) == ("7b", "reconvla-500")
     for training in (config.training, config.pretraining):
         assert (training.batch_size, training.learning_rate, training.weight_decay) == (512, 2e-5, 0.0)
         assert training.warmup_fraction == 0.03
+
+
+def test_the_preset_of_eight_cards_differs_in_how_it_is_trained_alone() -> None:
+    one, eight = (load_config(name).model_dump() for name in ("calvin-abc-d", "calvin-abc-d-8gpu"))
+    assert {key for key in one if one[key] != eight[key]} == {"name", "training", "pretraining"}
+    for stage in ("training", "pretraining"):
+        differs = {key for key in one[stage] if one[stage][key] != eight[stage][key]}
+        assert differs == {"precision", "lora", "devices", "micro_batch"}
+
+
+@pytest.mark.parametrize("stage", ["training", "pretraining"])
+def test_what_is_trained_on_one_device_is_refused_before_data_are_looked_for(stage: str) -> None:
+    config = load_config("calvin-abc-d", None, (f"{stage}.devices=8", "data.root=nowhere"))
+    with pytest.raises(
+        ConfigError, match=rf"^{stage}\.lora is trained on one device, and {stage}\.devices is 8"
+    ):
+        Planner(config).plan()
 
 
 def test_a_key_twice_names_file_line_and_key(tmp_path: Path) -> None:

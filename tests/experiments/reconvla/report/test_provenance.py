@@ -128,10 +128,9 @@ def test_steps_of_two_environments_are_told(database, store, tmp_path):
             environment = {**attempt_environment("cpu"), "torch": "2.13", "body": 2, **other}
             ending = Ending(states.YIELDED, step, environment=environment)
             jobs.give_back(database, start(database, name, worker_id), ending, NOW + step)
-    assert part(gather_report(database, store, "mine"), Reproduction).environment.mixed == (
-        "moved: torch 2.12, then 2.13",
-        "wider: ranks 1, then 4",
-    )
+    environment = part(gather_report(database, store, "mine"), Reproduction).environment
+    assert environment.mixed == ("moved: torch 2.12, then 2.13", "wider: ranks 1, then 4")
+    assert environment.versions["ranks"] == "1 and 4", "one is one too"
 
 
 def test_variables_that_choose_other_kernels_are_told(database, store, tmp_path, monkeypatch):
