@@ -18,6 +18,7 @@ from commands.options import home_option, resolve_home
 from commands.session_options import SessionOptions, session_options
 from errors import ConfigError, OtherBuild, Overtaken, Stopped
 from settings import given
+from settings.called import told_apart
 from settings.streams import say, say_to_who_waits
 from settings.typed import typed
 from settings.uncollected import imported
@@ -71,6 +72,7 @@ def _submit_and_run(
         say_to_who_waits("planning ...")  # what that needs takes seconds to import
     with imported():
         from commands import memory
+        from commands.finished import finished, tell_ended
         from commands.gpus import need_gpus
         from commands.hub_room import told_room
         from commands.run import plan_session, run_home
@@ -113,8 +115,13 @@ def _submit_and_run(
     with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
         code.need_allowed(database, besides=config.model_dump(mode="json"))
         _, submitted = _submit(home, database, config, first, room)
+        before = standings.standing(database).ablations
         run_home(home, database, stay, until_done=True, quiet=as_json)
-        (entry,) = standings.standing(database, submitted.ablation_id).ablations
+        after = standings.standing(database).ablations
+        (entry,) = (one for one in after if one.id == submitted.ablation_id)
+        others = [one for one in finished(before, after) if one.id != entry.id]
+        names = told_apart((one.id, one.name) for one in after)
+        tell_ended(home, database, others, names, {one.id for one in others}, tables=not as_json)
         if not as_json:
             say("writing the report ...", error=True)
         # Only now: figures and statistics take seconds to import, which no start should wait for.
