@@ -37,7 +37,8 @@ def command(context: click.Context, home_path: str | None, job: str, follow: boo
     from db.migrate import look_at_state
     from db.queries import find_jobs
     from db.states import FINAL
-    from views.job_story import Entry, doing_of, is_nobody_there, job_of, job_story
+    from views.attended import is_nobody_there
+    from views.job_story import Entry, doing_of, job_of, job_story
 
     home = existing_home(context, home_path)
     database = look_at_state(home)
@@ -52,7 +53,10 @@ def command(context: click.Context, home_path: str | None, job: str, follow: boo
         say(f"{row.label} (job {row.id}): {doing}, step {row.step} of {row.target_steps}", now=True)
     if follow and row.state not in FINAL and is_nobody_there(database):
         go_on = typed("up --until-done", home)
-        say(f"nobody works on it: there are no workers; start them with: {go_on}", error=True)
+        say(
+            f"nobody works on it: no session runs, and there are no workers; start them with: {go_on}",
+            error=True,
+        )
     shown: set[Entry] = set()
     live = _Live(as_json)
     while True:  # until nobody reads (`print`), at the latest

@@ -103,14 +103,17 @@ def _submit_and_run(
     first = None if fresh is None else _Fresh(fresh, told_room(home, fresh))
     home.create()
     if detach:
+        from views.attended import who_goes_on
+
         with closing(open_state(home, thorough=True)) as database:
             name, submitted = _submit(home, database, config, first, room)
+            how = who_goes_on(database, home, "them", "run them with")
         document = {"ablation": submitted.ablation_id, "name": name, "home": str(home.root),
                     "jobs_added": submitted.jobs_added, "jobs_shared": submitted.jobs_shared}  # fmt: skip
         if as_json:
             say(json.dumps(document))
         else:
-            say(f"{name}: {submitted.told}; run them with: {typed('up --until-done', home)}")
+            say(f"{name}: {submitted.told}; {how}")
         return 0
     with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
         code.need_allowed(database, besides=config.model_dump(mode="json"))

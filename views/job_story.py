@@ -58,12 +58,6 @@ def doing_of(database: Database, row: JobStanding) -> str:
     return row.state if who.has_somebody(row.id) else INTERRUPTED
 
 
-def is_nobody_there(database: Database) -> bool:
-    """No worker, and no session that may start one."""
-    found = standings.standing(database, 0)  # of no ablation
-    return not found.workers and not any(session.lives is not False for session in found.sessions)
-
-
 def job_story(home: Home, database: Database, job_id: int) -> list[Entry]:
     """Everything that is known of a job, oldest first. Lines that other machines printed are on those."""
     entries = [Entry(row.at, "event", row.message) for row in progress.events_of_job(database, job_id)]

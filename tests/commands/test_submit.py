@@ -5,14 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 import cli
 from commands.checks.trial import Trial
 from commands.submit import _check_devices, _check_nodes, _check_threads
+from db import members
+from db.engine import Database
+from db.schema import Session
 from errors import ConfigError
 from experiments.reconvla.named_config import load_config
 from settings import given
 from settings.home import Home
+from settings.typed import typed
+from tests.support import NOW, worker
 from workers.supervisor import Devices
 
 SMOKE = ("submit-ablation", "--preset", "smoke")
@@ -210,3 +216,37 @@ def test_a_row_of_no_effect_that_was_submitted_before_is_told_how_it_goes_on(
         assert "; ablation mine (1), which has it, goes on with: " in line and line.endswith(
             "up --until-done"
         )
+
+
+def test_what_is_left_to_a_session_that_runs_is_not_told_to_be_run(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`up` beside it would be refused."""
+    words = ["--home", str(home.root), *SMOKE, "--detach"]
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out.endswith(f"; run them with: {typed('up --until-done', home)}\n")
+    session = members.open_session(database, "up", None, NOW)
+    watch = typed("status --watch", home)
+    assert cli.main(words) == 0
+    told = f"; session {session}, which runs, takes them up; watch it with: {watch}\n"
+    assert capsys.readouterr().out.endswith(told)
+    assert cli.main([*words[:2], "evaluate", "recon seed 0"]) == 2
+    assert capsys.readouterr().err.endswith(f"takes it up; watch it with: {watch}\n")
+    members.close_session(database, session, "interrupted", NOW)
+    worker(database)
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out.endswith(
+        f"; workers are there, which take them up; watch them with: {watch}\n"
+    )
+
+
+def test_a_session_that_cannot_be_seen_from_here_may_be_there_or_not(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = members.open_session(database, "up", None, NOW)
+    with database.write() as tx:
+        tx.execute(update(Session).values(process_space="elsewhere"))
+    assert cli.main(["--home", str(home.root), *SMOKE, "--detach"]) == 0
+    up = typed("up --until-done", home)
+    unless = f"(unless session {session}, not seen from here, still runs)"
+    assert capsys.readouterr().out.endswith(f"; run them with: {up} {unless}\n")
