@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -12,7 +12,7 @@ from rich.text import Text
 from reports.arm_intervals import FEWEST_CROSSED
 from reports.csv_cells import csv_text
 from reports.data import ReportData
-from reports.estimates import METHOD, METHOD_HERE, WEIGHTS, Estimate
+from reports.estimates import METHOD, METHOD_HERE, WEIGHTS, Estimate, Estimates
 from reports.metric import Metric
 from reports.ruled import Line, ruled_png
 from reports.summary import MARK, ArmSummary, Summary
@@ -57,12 +57,27 @@ def interval_captions(summary: Summary) -> str:
             "They are made as if the number of seeds had been fixed, which looks decided; simulated, they hold nearly "
             "as often."
         )
-    if any(
-        one.interval is None for row in rows if row.estimates is not None for one in row.estimates.measures
-    ):
-        parts.append("No interval where nothing varies, which is not to say that nothing would.")
+    parts += _without_interval([row.estimates for row in rows if row.estimates is not None], summary.metric)
     several = any(len(row.evaluated_seeds) > 1 for row in rows)
     return " ".join([*parts, f"n: sequences{' × seeds' if several else ''}."])
+
+
+def _without_interval(rows: Sequence[Estimates], metric: Metric) -> list[str]:
+    """A sentence on the figures without an interval; empty where all have one. Shares of one seed always have."""
+    of_one, of_several = (
+        any(
+            one.interval is None
+            for row in rows
+            if (row.interval_of == WEIGHTS) is alone
+            for one in row.measures
+        )
+        for alone in (True, False)
+    )
+    where = [f"between the sequences of one seed, in {metric.headings[-2]} alone"] * of_one
+    where += ["between seeds, in any column"] * of_several
+    if not where:
+        return []
+    return [f"No interval where nothing varies {' or '.join(where)}, which is not to say that nothing would."]
 
 
 def seed_lines(summary: Summary) -> list[str]:
