@@ -98,19 +98,21 @@ def seed_lines(summary: Summary) -> list[str]:
 
 
 def failed_lines(summary: Summary) -> list[str]:
-    """Sentences for the arms with seeds that are in no figure, as they failed or are not judged yet."""
+    """Sentences for the arms with seeds that are in no figure, as they failed, were cancelled or are not judged yet."""
     failed = [
         f"{arm.title} {len(arm.failed_seeds)} of {len(arm.seeds)} seeds ({', '.join(map(str, arm.failed_seeds))})"
         for arm in summary.arms
         if arm.failed_seeds
     ]
-    missing = [
-        f"{arm.title} {', '.join(map(str, arm.missing_seeds))}"
-        for arm in summary.arms
-        if arm.estimates is not None and arm.missing_seeds
-    ]
     told = [f"Failed, and in no figure of the table: {'; '.join(failed)}."] if failed else []
-    return told + ([f"Seeds that are not judged yet: {'; '.join(missing)}."] if missing else [])
+    judged = [arm for arm in summary.arms if arm.estimates is not None]
+    for said, without in (
+        ("Seeds that were cancelled", {arm.title: arm.cancelled_seeds for arm in judged}),
+        ("Seeds that are not judged yet", {arm.title: arm.missing_seeds for arm in judged}),
+    ):
+        named = [f"{title} {', '.join(map(str, seeds))}" for title, seeds in without.items() if seeds]
+        told += [f"{said}: {'; '.join(named)}."] if named else []
+    return told
 
 
 @dataclass(frozen=True)

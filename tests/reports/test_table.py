@@ -12,6 +12,7 @@ from reports.last_look import LastLook
 from reports.summary import Summary, summarise
 from reports.table import (
     NOT_MEASURED,
+    failed_lines,
     interval_captions,
     printed_interval,
     table_csv,
@@ -91,6 +92,20 @@ def test_the_caption_says_what_has_no_interval(
         assert arm.estimates is not None
         if len(arms[arm.arm]) == 1:
             assert all(share.interval is not None for share in arm.estimates.shares)
+
+
+def test_seeds_that_are_in_no_figure_are_told_by_what_became_of_them():
+    runs = (
+        RunReport("a", 0, 1, results=(0, 5)),
+        RunReport("a", 1, 1, failed="diverged"),
+        RunReport("a", 2, 1, cancelled=True),
+        RunReport("a", 3, 1),
+    )
+    assert failed_lines(summarise(made("x", runs))) == [
+        "Failed, and in no figure of the table: a 1 of 4 seeds (1).",
+        "Seeds that were cancelled: a 2.",
+        "Seeds that are not judged yet: a 3.",
+    ]
 
 
 def test_unmeasured_rows_say_so():
