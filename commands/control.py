@@ -251,7 +251,10 @@ def find_target(
             raise InvalidInput(no_job(database, job_label))
         if len(found) > 1:
             some = named_jobs.with_ablations(database, found)
-            raise InvalidInput(f"{len(found)} jobs are called {shown(job_label)}; name one by its id: {some}")
+            name = shown(named_jobs.a_name(database, found))
+            raise InvalidInput(
+                f"{len(found)} jobs are called {shown(job_label)}; name one by its id, or as {name}: {some}"
+            )
         return jobs.Target("job", found[0].id, f"job {found[0].id} ({found[0].label})")
     if what in _ONLY_ONE and ablation is not None:
         row: AblationRow | None = one_ablation(database, ablation, cancelled_too=False)

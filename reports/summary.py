@@ -31,8 +31,9 @@ class ArmSummary:
 
     `success`, `mean`: of the report's metric. `sequences` is the number per seed, `evaluated_seeds` are those that have
     results, `failed_seeds` those that failed and get none, `cancelled_seeds` likewise.
-    `estimates`: each seed's figures and the intervals that people read; `success_ci95` and `mean_ci95` are over sequences. `train_steps` is what every seed reached; slices and
-    seconds are sums over seeds; all these are None where it is not `trained`, only judged.
+    `estimates`: each seed's figures and the intervals that people read; `success_ci95` and `mean_ci95` are over
+    sequences. `train_steps` is what every seed reached; slices and seconds are sums over seeds; all these are None
+    where it is not `trained`, only judged.
     `training_loss`, `held_out_loss` and `open_loop_error` are means over the same `held_out_seeds`, those whose final
     weights were judged on held-out frames (`held_out_frames` of each; None where seeds differ in them).
     `p_value_random`: the chance of such a difference to random actions in the first share, on the same sequences, if

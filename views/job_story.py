@@ -11,7 +11,7 @@ from db.absent import no_job
 from db.doing import INTERRUPTED
 from db.engine import Database
 from db.held import attendance
-from db.named_jobs import jobs_named, with_ablations
+from db.named_jobs import a_name, jobs_named, with_ablations
 from db.rows import AttemptRow, JobStanding, MetricRow
 from db.states import RUNNING
 from errors import InvalidInput
@@ -45,7 +45,10 @@ def job_of(database: Database, wanted: str) -> JobStanding:
     if not rows:
         raise InvalidInput(no_job(database, wanted))
     if len(rows) > 1:
-        raise InvalidInput(f"{shown(wanted)} may be {with_ablations(database, rows)}; give the id")
+        some = with_ablations(database, rows)
+        raise InvalidInput(
+            f"{shown(wanted)} may be {some}; give the id, or a name such as {shown(a_name(database, rows))}"
+        )
     return rows[0]
 
 
