@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -59,20 +60,25 @@ def command(context: click.Context, home_path: str | None, job: str, follow: boo
         )
     shown: set[Entry] = set()
     live = _Live(as_json)
-    while True:  # until nobody reads (`print`), at the latest
-        ended = row.state in FINAL  # read before the story, so that nothing of the end is missed
-        for entry in job_story(home, database, row.id):
-            if entry not in shown:
-                shown.add(entry)
-                for line in (
-                    [json.dumps(entry.as_json())] if as_json else _lines(entry.at, entry.source, entry.text)
-                ):
-                    print(line, flush=True)
-        if ended or not follow:
-            break
-        live.show(next((a.progress for a in progress.running_attempts(database) if a.job_id == row.id), None))
-        time.sleep(_LOOK_SECONDS)
-        (row,) = find_jobs(database, str(row.id))
+    with suppress(KeyboardInterrupt) if follow else nullcontext():  # Ctrl-C is how one stops following
+        while True:  # until nobody reads (`print`), at the latest
+            ended = row.state in FINAL  # read before the story, so that nothing of the end is missed
+            for entry in job_story(home, database, row.id):
+                if entry not in shown:
+                    shown.add(entry)
+                    for line in (
+                        [json.dumps(entry.as_json())]
+                        if as_json
+                        else _lines(entry.at, entry.source, entry.text)
+                    ):
+                        print(line, flush=True)
+            if ended or not follow:
+                break
+            live.show(
+                next((a.progress for a in progress.running_attempts(database) if a.job_id == row.id), None)
+            )
+            time.sleep(_LOOK_SECONDS)
+            (row,) = find_jobs(database, str(row.id))
     database.close()
 
 

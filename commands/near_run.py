@@ -12,8 +12,8 @@ from settings.suggestions import nearest
 
 
 def near_run(home: Home, name: str) -> str:
-    """`; did you mean 'recon seed 0'?`, as `commands.named_checkpoint.find_run` reads it, or nothing: also where no home
-    is, or none that can be read. It ends a sentence."""
+    """`; did you mean 'recon seed 0'?`, as `commands.named_checkpoint.find_run` reads it, or nothing, also without a
+    home that can be read. It ends a sentence."""
     from db import queries
     from db.migrate import look_at_state
 
