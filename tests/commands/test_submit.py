@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -165,6 +166,54 @@ def test_room_is_asked_for_once_and_told_once(
         assert cli.main(words) == 0
         assert len(asked) == times
         assert capsys.readouterr().err.count("9 GB are yet to come") == 1
+
+
+def test_what_is_refused_does_not_hold_the_home_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else another command that starts beside it would be refused too."""
+
+    def held(*_: object) -> None:
+        raise AssertionError("the home is held")
+
+    where = ["--home", str(tmp_path / "home")]
+    assert cli.main([*where, *SMOKE, "--detach"]) == 0
+    monkeypatch.setattr(Home, "exclusive", held)
+    refused = [*where, *SMOKE, "--gpus", "none", "--set", "training.steps=7"]
+    assert cli.main(refused) == 2
+    assert "is in this home with other settings: training.steps is" in capsys.readouterr().err
+
+
+def test_a_plan_is_made_once_unless_the_home_changes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes, and whatever another submitted between."""
+    from experiments import proposal
+
+    made: list[object] = []
+    propose, exclusive = proposal.propose, Home.exclusive
+    between: list[list[str]] = []
+
+    def counted(*given: Any) -> Any:
+        made.append(given)
+        return propose(*given)
+
+    def held(home: Home, command: str) -> Any:
+        for words in between:
+            assert cli.main(words) == 0
+        made.clear()
+        return exclusive(home, command)
+
+    monkeypatch.setattr("experiments.proposal.propose", counted)
+    monkeypatch.setattr("commands.run.run_home", lambda *_, **__: None)
+    monkeypatch.setattr(Home, "exclusive", held)
+    where = ["--home", str(tmp_path / "home")]
+    for _ in range(2):
+        assert cli.main([*where, *SMOKE, "--gpus", "none"]) == 1, "nobody does it"
+        assert made == []
+    between.append([*where, *SMOKE, "--name", "other", "--detach"])
+    assert cli.main([*where, *SMOKE, "--gpus", "none"]) == 1
+    assert len(made) == 1
 
 
 def test_a_run_over_machines_that_share_no_state_is_told_to_wait(
