@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from commands.failed import tell_failures
+from db import standings
 from db.states import FAILED, SUCCEEDED
-from errors import BatonError
+from errors import BatonError, Stopped
+from settings.called import told_apart
 from settings.streams import say
+from settings.typed import typed
 
 if TYPE_CHECKING:
     from db.engine import Database
@@ -21,6 +25,21 @@ def finished(before: Sequence[AblationStanding], after: Sequence[AblationStandin
     stood = {entry.id: (entry.state, entry.jobs) for entry in before}
     ended = [entry for entry in after if entry.state in (SUCCEEDED, FAILED)]
     return [entry for entry in ended if stood.get(entry.id) != (entry.state, entry.jobs)]
+
+
+@contextmanager
+def told_if_stopped(home: Home, database: Database, before: Sequence[AblationStanding]) -> Iterator[None]:
+    """Around a session: where it is stopped, what it finished has no report yet, and is told how to get it."""
+    try:
+        yield
+    except Stopped:
+        with suppress(BatonError):
+            after = standings.standing(database).ablations
+            names = told_apart((entry.id, entry.name) for entry in after)
+            for entry in finished(before, after):
+                how = typed(f"report {entry.id}", home)
+                say(f"{names[entry.id]}: {entry.state}; its report: {how}", error=True)
+        raise
 
 
 def tell_ended(

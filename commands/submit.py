@@ -73,7 +73,7 @@ def _submit_and_run(
         say_to_who_waits("planning ...")  # what that needs takes seconds to import
     with imported():
         from commands import memory
-        from commands.finished import finished, tell_ended
+        from commands.finished import finished, tell_ended, told_if_stopped
         from commands.gpus import need_gpus
         from commands.hub_room import told_room
         from commands.run import plan_session, run_home
@@ -124,7 +124,8 @@ def _submit_and_run(
         code.need_allowed(database, besides=config.model_dump(mode="json"))
         _, submitted = _submit(home, database, config, first, room)
         before = standings.standing(database).ablations
-        run_home(home, database, stay, until_done=True, quiet=as_json)
+        with told_if_stopped(home, database, before):
+            run_home(home, database, stay, until_done=True, quiet=as_json)
         after = standings.standing(database).ablations
         (entry,) = (one for one in after if one.id == submitted.ablation_id)
         others = [one for one in finished(before, after) if one.id != entry.id]

@@ -58,7 +58,7 @@ def command(
     """
     with imported():
         from commands import memory
-        from commands.finished import finished, tell_ended
+        from commands.finished import finished, tell_ended, told_if_stopped
         from commands.gpus import need_gpus
         from commands.run import plan_session, run_home
         from db import code, queries, standings
@@ -81,7 +81,8 @@ def command(
             shared = elsewhere(home.root).database is not None
             room = memory.Room(plan.devices.gpus, need_gpus(plan.devices), shared)
             memory.check(queries.unfinished_jobs(database), room, refuse=False)
-        run_home(home, database, plan, until_done=until_done, services=services)
+        with told_if_stopped(home, database, before):
+            run_home(home, database, plan, until_done=until_done, services=services)
         ablations = standings.standing(database).ablations
         names = told_apart((entry.id, entry.name) for entry in ablations)
         states = {names[entry.id]: entry.state for entry in ablations}

@@ -73,8 +73,8 @@ def _without_interval(rows: Sequence[Estimates], metric: Metric) -> list[str]:
         )
         for alone in (True, False)
     )
-    where = [f"between the sequences of one seed, in {metric.headings[-2]} alone"] * of_one
-    where += ["between seeds, in any column"] * of_several
+    where = [f"between the sequences of one seed (in {metric.headings[-2]} alone)"] * of_one
+    where += ["between seeds (in any column)"] * of_several
     if not where:
         return []
     return [f"No interval where nothing varies {' or '.join(where)}, which is not to say that nothing would."]

@@ -19,7 +19,7 @@ from db import jobs, standings, states
 from db.engine import Database
 from db.schema import Job
 from db.values import Ending
-from errors import EnvironmentLacks
+from errors import EnvironmentLacks, Stopped
 from settings.gang_address import VARIABLE
 from settings.gpus import Given
 from settings.home import Home
@@ -228,6 +228,30 @@ def test_until_done_ends_with_the_report_of_what_came_while_it_ran_too(
     assert reported == [(2,), (3,), (4,), (5,)]
     told = capsys.readouterr().err
     assert "came: writing the report ..." in told and "error: failed: failed: luck" in told
+
+
+@pytest.mark.parametrize("command", [["up"], ["submit-ablation", "--preset", "smoke"]])
+def test_who_stops_it_is_told_how_to_get_the_reports_of_what_it_finished(
+    command: list[str],
+    home: Home,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """There may be no time to write them. The last line says how the rest goes on."""
+
+    def session(*_: object, **__: object) -> None:
+        jobs.succeed(database, start(database, "b", worker(database)), Ending(states.SUCCEEDED, 0), NOW)
+        raise Stopped("stopped (deadline): all is saved; go on with: up")
+
+    for name in ("a", "b", "c"):
+        submit(database, planned(name), key=name)
+    jobs.succeed(database, start(database, "a", worker(database)), Ending(states.SUCCEEDED, 0), NOW)
+    monkeypatch.setattr("commands.run.run_home", session)
+    assert cli.main(["--home", str(home.root), *command, "--cpus", "1", "--gpus", "none"]) == 4
+    *_, told, last = capsys.readouterr().err.splitlines()
+    assert told == f"b: succeeded; its report: {typed('report 2', home)}"
+    assert last == "error: stopped (deadline): all is saved; go on with: up"
 
 
 @pytest.mark.parametrize("as_json", [False, True])

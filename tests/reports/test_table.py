@@ -66,11 +66,11 @@ def test_the_caption_says_what_n_is_and_what_an_interval_is_not():
 @pytest.mark.parametrize(
     ("arms", "said"),
     [
-        ({"a": ((0, 0),)}, "between the sequences of one seed, in Avg. len. alone, which"),
-        ({"a": ((0, 0), (0, 0))}, "between seeds, in any column, which"),
+        ({"a": ((0, 0),)}, "between the sequences of one seed (in Avg. len. alone), which"),
+        ({"a": ((0, 0), (0, 0))}, "between seeds (in any column), which"),
         (
             {"a": ((0, 0),), "b": ((0, 1), (1, 0))},
-            "between the sequences of one seed, in Avg. len. alone or between seeds, in any column, which",
+            "between the sequences of one seed (in Avg. len. alone) or between seeds (in any column), which",
         ),
         ({"a": ((0, 5),)}, None),
         ({"a": ((0, 5, 0), (5, 5, 5))}, None),
