@@ -223,7 +223,8 @@ def _code_of(arguments: list[str] | None) -> int:
             message = f"{message.rstrip('.')}; what it takes: {typed(f'{words} --help')}"
         say(f"error: {message}", error=True)
         return 2
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        say(f"error: {_why_it_stopped(error)}", error=True)
         return 4
     except SystemExit:
         if is_unread():  # click's own answer to that, while it prints help
@@ -246,6 +247,13 @@ def _code_of(arguments: list[str] | None) -> int:
             raise
         return _refused(machine)
     return result if isinstance(result, int) else 0
+
+
+def _why_it_stopped(error: click.Abort | KeyboardInterrupt) -> str:
+    """Of commands that keep nothing to go on from: others say themselves what they saved."""
+    if isinstance(error, click.Abort) and not isinstance(error.__cause__, KeyboardInterrupt):
+        return "not confirmed, so nothing was changed"
+    return "stopped by SIGINT; the same command begins anew"
 
 
 def _refused(error: BatonError) -> int:

@@ -33,6 +33,7 @@ from calvin.missing_end import before_the_end
 from calvin.recording import recording_of
 from calvin.split import TRAINING, VALIDATION, Demonstration, Findings, Recording
 from errors import DatasetError
+from settings.near_files import near_place
 
 Entry = TypeVar("Entry")
 
@@ -205,7 +206,10 @@ def open_dataset(
 def check_folder(root: Path, split: str) -> None:
     """Raises DatasetError unless there is a folder of that split."""
     if not Path(root).is_dir():
-        raise DatasetError(f"{root} is not a folder; give the one that holds training/ and validation/.")
+        raise DatasetError(
+            f"{root} is not a folder; give the one that holds training/ and validation/"
+            f"{near_place(Path(root), folders=True) or '.'}"
+        )
     if not (Path(root) / split).is_dir():
         raise DatasetError(
             f"{Path(root) / split} is missing; a CALVIN folder holds training/ and validation/."

@@ -114,6 +114,7 @@ def drop_command(context: click.Context, home_path: str | None, ablation: str, a
     from db.migrate import open_state
     from db.shared_store import open_store
     from experiments.arm_dropped import arm_named, drop, plan_without
+    from views.attended import who_goes_on
 
     home = existing_home(context, home_path)
     with closing(open_state(home, thorough=True)) as database:
@@ -129,9 +130,10 @@ def drop_command(context: click.Context, home_path: str | None, ablation: str, a
         except IllegalMove as error:
             raise InvalidInput(str(error)) from None
         freed = _free(home, database, gone)
+        how = who_goes_on(database, home, "it", "it is made by")
     and_files = "" if freed is None else f", and {_freed(freed, home.artifacts_url is not None)}"
     say(f"dropped {shown(arm)} of ablation {row.id} ({row.name}): {_jobs(gone)}{and_files}")
-    say(f"its report without it is made by: {typed('up --until-done', home)}")
+    say(f"its report is to be made without it; {how}")
 
 
 @command.command("code")

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +20,7 @@ from settings.streams import say
 from settings.typed import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from db.queries import ListedArtifact
     from settings.home import Home
@@ -66,6 +66,7 @@ def command(
     """List artifacts: digest, kind, step and path relative to the home."""
     from db import queries
     from db.migrate import look_at_state
+    from db.named_jobs import own_names
     from db.rows import plain
 
     if context.invoked_subcommand is not None:
@@ -73,6 +74,7 @@ def command(
         return
     database = look_at_state(existing_home(context, home_path))
     entries = queries.artifacts(database, kind, run)
+    made_by = own_names(database)
     database.close()
     if only_final:
         from workers.retention import retention
@@ -82,6 +84,7 @@ def command(
     if as_json:
         say(json.dumps([plain(entry) for entry in entries]))
         return
+    entries = [replace(entry, job=_called(entry, made_by)) for entry in entries]
     lines = [
         f"{entry.sha256[:12]}  {entry.kind:<10}  {entry.bytes:>11}  {_mark(entry):<10}  "
         f"{entry.path}  ({entry.job}: {entry.name})"
@@ -94,6 +97,12 @@ def command(
     if not is_whole:
         digest = entries[0].sha256
         say(f"the first lies in artifacts/{digest[:2]}/{digest[:12]}*; pipes and --json have whole paths")
+
+
+def _called(entry: ListedArtifact, names: Mapping[int, str]) -> str:
+    """Its job, with an ablation that asks for it where jobs of others have its label too."""
+    name = names.get(entry.job_id, entry.job)
+    return name or f"{entry.job} (job {entry.job_id})"
 
 
 def _mark(entry: ListedArtifact) -> str:

@@ -79,12 +79,14 @@ def export_command(
 
 def _named(home: Home, words: tuple[str, ...], ablation: str | None) -> tuple[str, int, str | None]:
     """(arm, seed, ablation) of `recon 0`, and of all that `evaluate` takes for a run. Raises InvalidInput."""
+    from commands.near_run import near_run
     from commands.trained_run import named_run
 
     found = re.fullmatch(r"(?P<arm>.+?)(?: +seed)? +(?P<seed>\d{1,18})", " ".join(words).strip())
     if found is None:
         raise InvalidInput(
             f"{shown(' '.join(words))} is no run: an arm and a seed (recon 0, or 'recon seed 0') and a new folder"
+            f"{near_run(home, ' '.join(words))}"
         )
     arm, seed = found["arm"], int(found["seed"])
     if ablation is None and len(words) != 2:  # two are an arm with all its blanks, and a seed

@@ -88,14 +88,18 @@ def _begun_with(home: Home, row: str) -> str:
     """Of an unfinished ablation that has a row of this name; empty where there is none."""
     from db import queries, standings
     from db.migrate import look_at_state
+    from views.attended import is_nobody_there
 
     with closing(look_at_state(home)) as database:
         unfinished = {entry.id for entry in standings.open_ablations(database)}
         rows = [one for one in queries.ablation_rows(database) if one.id in unfinished]
+        goes_on = f"goes on with: {typed('up --until-done', home)}"
+        if not is_nobody_there(database):
+            goes_on = f"is worked on; watch it with: {typed('status --watch', home)}"
     for one in reversed(rows):
         arms = one.config.get("arms")
         if isinstance(arms, Mapping) and arms.get(row) is not None:
-            return f"ablation {one.name} ({one.id}), which has it, goes on with: {typed('up --until-done', home)}"
+            return f"ablation {one.name} ({one.id}), which has it, {goes_on}"
     return ""
 
 

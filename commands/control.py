@@ -23,6 +23,7 @@ from settings.typed import typed
 if TYPE_CHECKING:
     from db.engine import Database
     from db.jobs import Target
+    from db.jobs.control import Changed
     from db.rows import AblationRow
     from db.standings import AblationStanding
     from settings.home import Home
@@ -124,8 +125,7 @@ def _act(
         elif changed.already and what != "retried":
             say(f"{target.name}{_already(database, target, what)}")
         elif what == "retried":
-            go_on = typed("up --until-done", database.home)
-            say(f"{target.name}: nothing of it had failed or was cancelled; go on with it: {go_on}")
+            say(f"{target.name}: {_taken_back(database, target, changed)}")
         else:
             say(f"{target.name}: {what}; no job of its own was left to be {what}")
 
@@ -158,7 +158,7 @@ def _already(database: Database, target: Target, what: str) -> str:
 
 def _of_running(database: Database, count: int) -> str:
     """What becomes of jobs that count as running; nothing where there are none. Nobody stops where nobody works."""
-    from views.job_story import is_nobody_there
+    from views.attended import is_nobody_there
 
     if not count:
         return ""
@@ -178,12 +178,29 @@ def _next(database: Database, target: Target, what: str) -> str:
         words = f"{_UNDONE_BY[what]} {_OPTIONS[target.kind]}{target.id}"
         return f"; undo it with: {typed(words, database.home)}"
     from db.jobs.control import is_held, paused_by
-    from views.job_story import is_nobody_there
+    from views.attended import is_nobody_there
 
     if is_held(database, target) and (by := paused_by(database, target)) is not None:
         words = typed(f"unpause {_OPTIONS[by.kind]}{by.id}", database.home)
         return f"; {'what it is of' if by.kind != target.kind else 'it'} is paused; go on with: {words}"
     return f"; run them with: {typed('up --until-done', database.home)}" if is_nobody_there(database) else ""
+
+
+def _taken_back(database: Database, target: Target, changed: Changed) -> str:
+    """What a retry did of which no job is to be tried again, and how it goes on."""
+    from db.jobs.control import is_held
+    from db.states import PAUSED
+    from views.attended import who_goes_on
+
+    assert database.home is not None
+    told = "nothing of it had failed or was cancelled"
+    if changed.before == PAUSED:
+        told += ", and it is paused no more"
+    elif not changed.already:
+        told = "its cancellation is taken back before anything of it stopped"
+    if is_held(database, target):
+        return f"{told}; jobs of it are held by what else is paused: {typed('status', database.home)}"
+    return f"{told}; {who_goes_on(database, database.home, 'it', 'go on with it')}"
 
 
 def _over(target: Target, what: str, home: Home | None) -> str:
@@ -216,7 +233,7 @@ def _how_to_divide(database: Database, target: Target, devices: int | None) -> s
     were not asked for, or nothing does."""
     from db.jobs.control import is_cancelling, states_of
     from db.states import SUCCEEDED
-    from views.job_story import is_nobody_there
+    from views.attended import is_nobody_there
 
     if devices is None or states_of(database, target) == {SUCCEEDED}:
         return ""
@@ -256,7 +273,10 @@ def find_target(
             raise InvalidInput(no_job(database, job_label))
         if len(found) > 1:
             some = named_jobs.with_ablations(database, found)
-            raise InvalidInput(f"{len(found)} jobs are called {shown(job_label)}; name one by its id: {some}")
+            name = shown(named_jobs.a_name(database, found))
+            raise InvalidInput(
+                f"{len(found)} jobs are called {shown(job_label)}; name one by its id, or as {name}: {some}"
+            )
         return jobs.Target("job", found[0].id, f"job {found[0].id} ({found[0].label})")
     if what in _ONLY_ONE and ablation is not None:
         row: AblationRow | None = one_ablation(database, ablation, cancelled_too=False)

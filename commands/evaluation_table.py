@@ -32,6 +32,9 @@ def print_evaluation(document: Mapping[str, Any]) -> None:
     told_length = "none: all sequences are alike" if length is None else f"{length[0]:.3f} to {length[1]:.3f}"
     rates.add_row("average length", f"{document['avg_len']:.3f}", told_length)
     console.print(rates)
+    console.print(
+        "Intervals are of these weights, for one look at the end; those that were told before hold at any look."
+    )
     if document["official_compat"]:
         console.print("Rates are over N + 1, as ReconVLA's released script counts; the intervals are over N.")
     tasks = Table(title="by task, as far as chains got")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -37,7 +38,8 @@ def command(context: click.Context, home_path: str | None, job: str, follow: boo
     from db.migrate import look_at_state
     from db.queries import find_jobs
     from db.states import FINAL
-    from views.job_story import Entry, doing_of, is_nobody_there, job_of, job_story
+    from views.attended import is_nobody_there
+    from views.job_story import Entry, doing_of, job_of, job_story
 
     home = existing_home(context, home_path)
     database = look_at_state(home)
@@ -52,23 +54,31 @@ def command(context: click.Context, home_path: str | None, job: str, follow: boo
         say(f"{row.label} (job {row.id}): {doing}, step {row.step} of {row.target_steps}", now=True)
     if follow and row.state not in FINAL and is_nobody_there(database):
         go_on = typed("up --until-done", home)
-        say(f"nobody works on it: there are no workers; start them with: {go_on}", error=True)
+        say(
+            f"nobody works on it: no session runs, and there are no workers; start them with: {go_on}",
+            error=True,
+        )
     shown: set[Entry] = set()
     live = _Live(as_json)
-    while True:  # until nobody reads (`print`), at the latest
-        ended = row.state in FINAL  # read before the story, so that nothing of the end is missed
-        for entry in job_story(home, database, row.id):
-            if entry not in shown:
-                shown.add(entry)
-                for line in (
-                    [json.dumps(entry.as_json())] if as_json else _lines(entry.at, entry.source, entry.text)
-                ):
-                    print(line, flush=True)
-        if ended or not follow:
-            break
-        live.show(next((a.progress for a in progress.running_attempts(database) if a.job_id == row.id), None))
-        time.sleep(_LOOK_SECONDS)
-        (row,) = find_jobs(database, str(row.id))
+    with suppress(KeyboardInterrupt) if follow else nullcontext():  # Ctrl-C is how one stops following
+        while True:  # until nobody reads (`print`), at the latest
+            ended = row.state in FINAL  # read before the story, so that nothing of the end is missed
+            for entry in job_story(home, database, row.id):
+                if entry not in shown:
+                    shown.add(entry)
+                    for line in (
+                        [json.dumps(entry.as_json())]
+                        if as_json
+                        else _lines(entry.at, entry.source, entry.text)
+                    ):
+                        print(line, flush=True)
+            if ended or not follow:
+                break
+            live.show(
+                next((a.progress for a in progress.running_attempts(database) if a.job_id == row.id), None)
+            )
+            time.sleep(_LOOK_SECONDS)
+            (row,) = find_jobs(database, str(row.id))
     database.close()
 
 

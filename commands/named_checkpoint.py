@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.model_options import RUN, is_run
+from commands.near_run import near_run
 from errors import InvalidInput
 from settings.home import Home
 from settings.names import tidy
@@ -97,9 +98,10 @@ def find_named(home: Home, name: str) -> Checkpoint:
             f"{name} is a file; name the folder that it lies in, or the first digits of its digest"
         )
     if not re.fullmatch(r"[0-9a-f]{4,64}", name):
+        near = near_place(Path(name), folders=True) or near_run(home, name)
         raise InvalidInput(
             f"there is no folder {name}, and it is no digest of a checkpoint either; a run is named as in status: "
-            f"'recon seed 0'{near_place(Path(name), folders=True)}"
+            f"'recon seed 0'{near}"
         )
     if not home.exists:
         raise InvalidInput(

@@ -8,6 +8,7 @@ from commands.model_options import HELP, crop_option, detector_option, precision
 from commands.named_checkpoint import find_named, holds_openvla
 from commands.options import home_option, resolve_home, threads_option
 from commands.place_type import Named
+from errors import Stopped
 from settings.streams import say
 
 
@@ -61,7 +62,11 @@ def command(
         spec = found.policy(precision, batch, detector, official_compat)
     need_address(host, port)
     say(f"loading {checkpoint}", error=True)
-    policy = open_policy(spec)
+    try:
+        policy = open_policy(spec)
+    except KeyboardInterrupt:
+        again = "nothing was begun, and the same command loads it again"
+        raise Stopped(f"stopped by SIGINT while {checkpoint} was loaded; {again}") from None
     FixedState().establish(threads)
     serve(
         policy.predict,

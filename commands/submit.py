@@ -18,6 +18,7 @@ from commands.options import home_option, resolve_home
 from commands.session_options import SessionOptions, session_options
 from errors import ConfigError, OtherBuild, Overtaken, Stopped
 from settings import given
+from settings.called import told_apart
 from settings.streams import say, say_to_who_waits
 from settings.typed import typed
 from settings.uncollected import imported
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from commands.memory import Room
     from db.engine import Database
     from db.plans import Submitted
+    from db.rows import AblationRow
     from experiments.proposal import Proposal
     from settings.home import Home
 
@@ -71,6 +73,7 @@ def _submit_and_run(
         say_to_who_waits("planning ...")  # what that needs takes seconds to import
     with imported():
         from commands import memory
+        from commands.finished import finished, tell_ended, told_if_stopped
         from commands.gpus import need_gpus
         from commands.hub_room import told_room
         from commands.run import plan_session, run_home
@@ -98,23 +101,36 @@ def _submit_and_run(
     fresh = None if home.exists else propose(config, None)  # what cannot work makes no home
     if fresh is not None and room is not None:
         memory.check(fresh.plan.jobs, room)
-    first = None if fresh is None else _Fresh(fresh, told_room(home, fresh))
+    first = None if fresh is None else _Planned(fresh, told_room(home, fresh), [])
     home.create()
     if detach:
+        from views.attended import who_goes_on
+
         with closing(open_state(home, thorough=True)) as database:
             name, submitted = _submit(home, database, config, first, room)
+            how = who_goes_on(database, home, "them", "run them with")
         document = {"ablation": submitted.ablation_id, "name": name, "home": str(home.root),
                     "jobs_added": submitted.jobs_added, "jobs_shared": submitted.jobs_shared}  # fmt: skip
         if as_json:
             say(json.dumps(document))
         else:
-            say(f"{name}: {submitted.told}; run them with: {typed('up --until-done', home)}")
+            say(f"{name}: {submitted.told}; {how}")
         return 0
+    if first is None:  # what is refused keeps nobody else from the home
+        with closing(open_state(home)) as database:
+            code.need_allowed(database, besides=config.model_dump(mode="json"))
+            first = _planned(home, database, config, room)
     with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
         code.need_allowed(database, besides=config.model_dump(mode="json"))
         _, submitted = _submit(home, database, config, first, room)
-        run_home(home, database, stay, until_done=True, quiet=as_json)
-        (entry,) = standings.standing(database, submitted.ablation_id).ablations
+        before = standings.standing(database).ablations
+        with told_if_stopped(home, database, before):
+            run_home(home, database, stay, until_done=True, quiet=as_json)
+        after = standings.standing(database).ablations
+        (entry,) = (one for one in after if one.id == submitted.ablation_id)
+        others = [one for one in finished(before, after) if one.id != entry.id]
+        names = told_apart((one.id, one.name) for one in after)
+        tell_ended(home, database, others, names, {one.id for one in others}, tables=not as_json)
         if not as_json:
             say("writing the report ...", error=True)
         # Only now: figures and statistics take seconds to import, which no start should wait for.
@@ -130,52 +146,60 @@ def _submit_and_run(
 
 
 @dataclass(frozen=True)
-class _Fresh:
-    """What a home without a state was planned for. room_told: as `told_room` said of it."""
+class _Planned:
+    """A proposal for a home with these ablations, none where it has no state. room_told: as `told_room` said of it."""
 
     proposal: Proposal
     room_told: str | None
+    there: list[AblationRow]
+
+
+def _planned(home: Home, database: Database, config: BaseModel, room: Room | None) -> _Planned:
+    """Writes nothing. Raises OtherBuild, and as planning and `memory.check` do."""
+    from commands import memory
+    from commands.hub_room import told_room
+    from db import queries
+    from experiments.proposal import propose
+    from workers.upgrades import outdated
+
+    for entry in outdated(database):
+        raise OtherBuild(entry.sentence(home))
+    there = queries.ablation_rows(database)
+    proposal = propose(config, database)
+    if room is not None:
+        known = queries.known_keys(database, [job.key for job in proposal.plan.jobs])
+        memory.check([job for job in proposal.plan.jobs if job.key not in known], room)
+    return _Planned(proposal, told_room(home, proposal), there)
 
 
 def _submit(
-    home: Home, database: Database, config: BaseModel, fresh: _Fresh | None, room: Room | None
+    home: Home, database: Database, config: BaseModel, planned: _Planned | None, room: Room | None
 ) -> tuple[str, Submitted]:
     """Write the plan: the ablation's name and what was submitted. An ablation of this name grows, or goes on; where
     another build planned it, it is continued as it was planned.
 
-    room: of the devices here; None where nothing starts.
+    planned: what was planned before, if that was. room: of the devices here; None where nothing starts.
     Raises OtherBuild where this build cannot: nothing is done again without being asked for.
     """
     for _ in range(_TRIES - 1):
         with suppress(Overtaken):  # another command submitted this name while it was planned here
-            return _write_plan(home, database, config, fresh, room)
-    return _write_plan(home, database, config, fresh, room)
+            return _write_plan(home, database, config, planned, room)
+    return _write_plan(home, database, config, planned, room)
 
 
 def _write_plan(
-    home: Home, database: Database, config: BaseModel, fresh: _Fresh | None, room: Room | None
+    home: Home, database: Database, config: BaseModel, planned: _Planned | None, room: Room | None
 ) -> tuple[str, Submitted]:
     """Raises Overtaken where the ablation of this name changed while it was planned."""
-    from commands import memory
-    from commands.hub_room import told_room
     from db import builds, jobs, plans, queries
-    from experiments.proposal import propose
     from views.plan import code_document, code_line, power_of
     from views.power import finds
     from views.several_devices import told_devices
-    from workers.upgrades import differences, outdated
+    from workers.upgrades import differences
 
-    for entry in outdated(database):
-        raise OtherBuild(entry.sentence(home))
-    if fresh is not None and not queries.ablation_rows(database):
-        # Memory and disks were asked before the home was made.
-        proposal, room_told = fresh.proposal, fresh.room_told
-    else:
-        proposal = propose(config, database)
-        if room is not None:
-            known = queries.known_keys(database, [job.key for job in proposal.plan.jobs])
-            memory.check([job for job in proposal.plan.jobs if job.key not in known], room)
-        room_told = told_room(home, proposal)
+    if planned is None or planned.there != queries.ablation_rows(database):
+        planned = _planned(home, database, config, room)
+    proposal, room_told = planned.proposal, planned.room_told
     plan, there = proposal.plan, proposal.there
     if room_told is not None:
         say(f"{plan.name}: {room_told}", error=True)

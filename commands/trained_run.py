@@ -24,9 +24,9 @@ from settings.home import Home
 from settings.names import found, look
 from settings.shown import cut, shown
 from settings.suggestions import listed, meant, nearest
-from settings.typed import typed
 from tasks.records import JobRecord
 from tasks.specs import NOT_LOOKED_AT, ClosedLoopSpec, OpenLoopSpec, TrainSpec
+from views.attended import who_goes_on
 from workers.records import job_records
 
 
@@ -75,7 +75,7 @@ def trained_run(home: Home, arm: str, seed: int, wanted: str | None, *, in_words
         (job,) = queries.find_jobs(database, str(train.id))
         raise InvalidInput(
             f"{cut(arm)} seed {seed} of {called(ablation)} is not trained to its end: {job.label} is {job.state} at "
-            f"step {job.step} of {job.target_steps}{hint()}{_how_it_ends(home, job.state)}"
+            f"step {job.step} of {job.target_steps}{hint()}{_how_it_ends(database, home, job.state)}"
         )
     store = open_store(home, database)
     database.close()
@@ -160,9 +160,9 @@ def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: C
     return next(run for run in runs if (run.arm, run.seed) == (arm, seed))
 
 
-def _how_it_ends(home: Home, state: str) -> str:
+def _how_it_ends(database: Database, home: Home, state: str) -> str:
     """The end of a sentence on a job that is not done; nothing of one that has failed or was cancelled."""
-    return "" if state in FINAL else f"; train it with: {typed('up --until-done', home)}"
+    return "" if state in FINAL else f"; {who_goes_on(database, home, 'it', 'train it with')}"
 
 
 def _judged(records: Iterable[JobRecord]) -> tuple[str, str | None]:

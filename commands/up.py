@@ -10,11 +10,9 @@ from typing import Any
 
 import click
 
-from commands.failed import tell_failures
 from commands.options import existing_home, home_option
 from commands.session_options import SessionOptions, allow_code_option, session_options
-from db.engine import Database
-from errors import BatonError, Stopped
+from errors import Stopped
 from settings.called import told_apart
 from settings.home import Home
 from settings.streams import say
@@ -60,6 +58,7 @@ def command(
     """
     with imported():
         from commands import memory
+        from commands.finished import finished, tell_ended, told_if_stopped
         from commands.gpus import need_gpus
         from commands.run import plan_session, run_home
         from db import code, queries, standings
@@ -72,8 +71,8 @@ def command(
     with home.exclusive("up"), closing(open_state(home, thorough=True)) as database:
         code.allow(database, allow_code, time.time())
         code.need_allowed(database)
-        begun = {entry.id for entry in standings.open_ablations(database)}
-        is_needed = not until_done or bool(begun)
+        before = standings.standing(database).ablations
+        is_needed = not until_done or any(entry.state == "running" for entry in before)
         if not is_needed and session.gpus not in (None, "all", "none"):
             need_gpus(
                 plan.devices
@@ -82,17 +81,15 @@ def command(
             shared = elsewhere(home.root).database is not None
             room = memory.Room(plan.devices.gpus, need_gpus(plan.devices), shared)
             memory.check(queries.unfinished_jobs(database), room, refuse=False)
-        run_home(home, database, plan, until_done=until_done, services=services)
+        with told_if_stopped(home, database, before):
+            run_home(home, database, plan, until_done=until_done, services=services)
         ablations = standings.standing(database).ablations
         names = told_apart((entry.id, entry.name) for entry in ablations)
         states = {names[entry.id]: entry.state for entry in ablations}
         if not is_needed:
             _tell_nothing_is_left(home, states)
-        for entry in ablations:
-            if until_done and entry.id in begun and entry.state in ("succeeded", "failed"):
-                _tell_report(home, database, names[entry.id], entry.id)
-            if entry.state == "failed":
-                tell_failures(home, database, entry)
+        reported = {entry.id for entry in finished(before, ablations)} if until_done else set()
+        tell_ended(home, database, ablations, names, reported)
     if "failed" in states.values():
         return 1
     paused = [entry for entry in ablations if entry.state == "paused"]
@@ -102,18 +99,6 @@ def command(
         then = typed("up --until-done", home)
         raise Stopped(f"{told}: paused, with everything saved; go on with: {first}, then {then}")
     return 0
-
-
-def _tell_report(home: Home, database: Database, name: str, ablation_id: int) -> None:
-    """One that cannot be made undoes nothing of the work."""
-    say(f"{name}: writing the report ...", error=True)
-    # Only now: figures and statistics take seconds to import, which no start should wait for.
-    from commands.show import print_report, write_report
-
-    try:
-        print_report(write_report(home, database, (ablation_id,)), as_json=False)
-    except BatonError as error:
-        say(f"{name}: its report could not be written: {error}", error=True)
 
 
 def _tell_nothing_is_left(home: Home, states: Mapping[str, str]) -> None:

@@ -13,7 +13,6 @@ import click
 from commands.options import existing_home, home_option
 from errors import InvalidInput
 from settings.streams import say
-from settings.typed import typed
 
 
 @click.command("upgrade")
@@ -30,6 +29,7 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
     from db.absent import no_ablation
     from db.migrate import open_state
     from experiments.planned_again import plan_again
+    from views.attended import who_goes_on
     from workers.upgrades import outdated
 
     home = existing_home(context, home_path)
@@ -53,11 +53,12 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
                     else f"; ablation {new.ablation_id} takes the place of {row.id}"
                 )
             )
+    how = who_goes_on(database, home, "them", "run them with")
     database.close()
     if as_json:
         say(json.dumps([asdict(entry) for entry in done]))
     elif not done:
         say("nothing here was planned by another build")
     elif any(entry.added for entry in done):
-        say(f"run them with: {typed('up --until-done', home)}")
+        say(how)
     return 0

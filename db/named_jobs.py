@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 
 from db.engine import Database
 from db.jobs import job
@@ -43,6 +44,38 @@ def with_ablations(db: Database, found: Sequence[JobStanding]) -> str:
     asked_by = _ablations_of(db, [row.id for row in first])
     named = (f"{row.id} ({cut(row.label)}{_of(asked_by.get(row.id, []))})" for row in first)
     return ", ".join(named) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+
+
+def a_name(db: Database, found: Sequence[JobStanding]) -> str:
+    """What the first of them that has a name of its own can be called besides its id; that where none has."""
+    names = own_names(db)
+    return next((name for row in found if (name := names.get(row.id, row.label))), str(found[0].id))
+
+
+def own_names(db: Database) -> dict[int, str]:
+    """Of jobs whose label others have too: label after an ablation that asks for it, as `jobs_named` reads it; empty
+    where another of that ablation has it as well."""
+    several = select(job.c.label).group_by(job.c.label).having(func.count() > 1)
+    with db.read() as tx:
+        rows = tx.execute(
+            select(AblationJob.ablation_id, job.c.id, job.c.label)
+            .join(job, job.c.id == AblationJob.job_id)
+            .where(job.c.label.in_(several))
+            .distinct()
+            .order_by(AblationJob.ablation_id.desc(), job.c.id)
+        ).all()
+    called = {row.id: row.name for row in ablation_rows(db)}
+    count = Counter(map(tidy, called.values()))
+    ids: dict[tuple[int, str], set[int]] = defaultdict(set)
+    for ablation_id, job_id, label in rows:
+        ids[ablation_id, label].add(job_id)
+    names = {job_id: "" for _, job_id, _ in rows}
+    for ablation_id, job_id, label in rows:  # the oldest ablation last
+        if len(ids[ablation_id, label]) == 1:
+            name = called[ablation_id]
+            is_own = count[tidy(name)] == 1 and whole_number(name) is None
+            names[job_id] = f"{name if is_own else ablation_id} {label}"
+    return names
 
 
 def within(db: Database, wanted: str) -> list[tuple[AblationRow, str]]:

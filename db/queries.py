@@ -63,6 +63,7 @@ class ListedArtifact:
     path: str
     bytes: int
     run: int | None
+    job_id: int
     job: str
     step: int
     final: bool
@@ -284,7 +285,7 @@ def artifacts(db: Database, kind: str | None = None, run: int | None = None) -> 
     statement = (
         select(
             Artifact.sha256, Artifact.kind, Artifact.name, Artifact.path, Artifact.bytes,
-            links.c.run_id.label("run"), job.c.label.label("job"), Artifact.step, Artifact.final,
+            links.c.run_id.label("run"), Artifact.job_id, job.c.label.label("job"), Artifact.step, Artifact.final,
             Artifact.created_at,
         )
         .join(job, job.c.id == Artifact.job_id)

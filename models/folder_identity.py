@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from errors import CheckpointError, WeightsMissing
 from settings.faults import need_fact
+from settings.near_files import near_place
 from settings.regular import open_regular
 
 #: Files up to this size are read whole; of larger ones the beginning (where safetensors keeps names, shapes
@@ -23,7 +24,9 @@ def folder_identity(folder: Path) -> str:
     """SHA-256 over names, sizes and contents of the model files in `folder`. Raises WeightsMissing, and
     CheckpointError for a file that cannot be read."""
     if not folder.is_dir():
-        raise WeightsMissing(f"{folder} is not a folder; copy the pretrained model there")
+        raise WeightsMissing(
+            f"{folder} is not a folder; copy the pretrained model there{near_place(folder, folders=True)}"
+        )
     files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.is_dir())
     if not files:
         raise WeightsMissing(f"{folder} holds no model files ({', '.join(sorted(_SUFFIXES))})")

@@ -65,7 +65,8 @@ class ArmComparison:
     interval_of: what differences are of, None where the arms were not judged alike or one is not judged. contrasts: in
     the order of the metric's columns, `primary` the place of the primary one. holm: whether the primary difference is
     one together with those of the other arms; None without p, and where looks decide. weights: the same sequences and
-    seeds, for JSON. failed: seeds of a and b that failed. missing: those that are not judged yet. last_look: where
+    seeds, for JSON. failed: seeds of a and b that failed. missing: those that are not judged yet; cancelled: those that
+    will not be. last_look: where
     seeds are adaptive.
     """
 
@@ -83,6 +84,7 @@ class ArmComparison:
     missing: Seeds = (0, 0)
     last_look: LastLook | None = None
     looked: Looked | None = None
+    cancelled: Seeds = (0, 0)
 
     @property
     def main(self) -> Contrast | None:
@@ -111,8 +113,10 @@ def compare_with_baseline(
     earlier: Sequence[Seeds] = (),
     last_look: LastLook | None = None,
     missing: Seeds = (0, 0),
+    cancelled: Seeds = (0, 0),
 ) -> ArmComparison:
-    """failed: seeds of each arm that have no results as they failed; missing: those that may get some. earlier: seeds
+    """failed: seeds of each arm that have no results as they failed; missing: those that may get some; cancelled: those
+    that were ended before. earlier: seeds
     of each that were judged when seeds were added. last_look: at the arm, where seeds are adaptive. Raises InvalidInput
     for results out of range."""
     weights = compare(a, b, dict(results_a), dict(results_b), metric.ceiling)
@@ -120,7 +124,18 @@ def compare_with_baseline(
         results_a, results_b = (_first(results, last_look.seeds) for results in (results_a, results_b))
     seeds = len(results_a), len(results_b)
     nothing = ArmComparison(
-        a, b, seeds, 0, primary, None, (), weights, failed=failed, missing=missing, last_look=last_look
+        a,
+        b,
+        seeds,
+        0,
+        primary,
+        None,
+        (),
+        weights,
+        failed=failed,
+        missing=missing,
+        cancelled=cancelled,
+        last_look=last_look,
     )
     if not min(seeds):
         return nothing

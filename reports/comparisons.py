@@ -112,6 +112,10 @@ def _asides(summary: Summary) -> Iterator[str]:
     for said, counts in (
         ("Seeds that failed are in no figure", {titles[c.b]: c.failed for c in summary.comparisons}),
         (
+            "Seeds that were cancelled are in no figure",
+            {titles[c.b]: c.cancelled for c in summary.comparisons},
+        ),
+        (
             "Seeds that are not judged yet are in no figure",
             {titles[c.b]: c.missing for c in summary.comparisons},
         ),

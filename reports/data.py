@@ -54,7 +54,7 @@ class RunReport:
     was measured along the way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn
     once on average. No statement on the method is made of what is not `trained`. `judged_by`, `held_out_by`: results,
     and held-out figures, of two runs are comparable where these are equal. `failed`: why it has no results and gets
-    none, where that is so.
+    none, where that is so; `cancelled`: whether it gets none as somebody ended it.
     """
 
     arm: str
@@ -76,6 +76,7 @@ class RunReport:
     judged_by: str = ""
     held_out_by: str = ""
     failed: str = ""
+    cancelled: bool = False
 
     @property
     def trained(self) -> bool:

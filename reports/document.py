@@ -65,6 +65,7 @@ def _arm_json(arm: ArmSummary, data: ReportData) -> dict[str, Any]:
     names = {"mean": data.metric.name, "mean_ci95": f"{data.metric.name}_ci95"}
     last = {name: figures.pop(name) for name in ("p_value_random", "comparable", "held_out_comparable")}
     last["failed_seeds"] = figures.pop("failed_seeds")
+    del figures["cancelled_seeds"]  # the states of jobs tell
     last |= _estimates_json(arm.estimates, data.metric)
     own = {names.get(name, name): value for name, value in figures.items()}
     return _merged([own, *(part.of_arm(arm) for part in data.parts()), last])

@@ -30,9 +30,10 @@ class ArmSummary:
     """Figures of one arm over its seeds; None where not measured. `goodput` is useful over device seconds.
 
     `success`, `mean`: of the report's metric. `sequences` is the number per seed, `evaluated_seeds` are those that have
-    results, `failed_seeds` those that failed and get none. `estimates`: each seed's figures and the intervals that
-    people read; `success_ci95` and `mean_ci95` are over sequences. `train_steps` is what every seed reached; slices and
-    seconds are sums over seeds; all these are None where it is not `trained`, only judged.
+    results, `failed_seeds` those that failed and get none, `cancelled_seeds` likewise.
+    `estimates`: each seed's figures and the intervals that people read; `success_ci95` and `mean_ci95` are over
+    sequences. `train_steps` is what every seed reached; slices and seconds are sums over seeds; all these are None
+    where it is not `trained`, only judged.
     `training_loss`, `held_out_loss` and `open_loop_error` are means over the same `held_out_seeds`, those whose final
     weights were judged on held-out frames (`held_out_frames` of each; None where seeds differ in them).
     `p_value_random`: the chance of such a difference to random actions in the first share, on the same sequences, if
@@ -63,6 +64,7 @@ class ArmSummary:
     held_out_comparable: bool = True
     estimates: Estimates | None = None
     failed_seeds: tuple[int, ...] = ()
+    cancelled_seeds: tuple[int, ...] = ()
 
     @property
     def trained(self) -> bool:
@@ -71,7 +73,8 @@ class ArmSummary:
     @property
     def missing_seeds(self) -> tuple[int, ...]:
         """Those without results that may get some."""
-        return tuple(seed for seed in self.seeds if seed not in (*self.evaluated_seeds, *self.failed_seeds))
+        known = (*self.evaluated_seeds, *self.failed_seeds, *self.cancelled_seeds)
+        return tuple(seed for seed in self.seeds if seed not in known)
 
     @property
     def shown(self) -> str:
@@ -149,6 +152,7 @@ def _comparisons(data: ReportData) -> tuple[ArmComparison, ...]:
                 [(look.get(baseline, 0), look.get(arm, 0)) for look in data.looks],
                 None if data.last_looks is None else data.last_looks.get(arm),
                 (_missing(first), _missing(runs)),
+                (len(_cancelled(first)), len(_cancelled(runs))),
             )
         )
     return decided(found)
@@ -166,9 +170,13 @@ def _failed(runs: Sequence[RunReport]) -> tuple[int, ...]:
     return tuple(run.seed for run in runs if run.failed and not run.results)
 
 
+def _cancelled(runs: Sequence[RunReport]) -> tuple[int, ...]:
+    return tuple(run.seed for run in runs if run.cancelled and not run.failed and not run.results)
+
+
 def _missing(runs: Sequence[RunReport]) -> int:
     """How many have no results yet."""
-    return sum(not run.results and not run.failed for run in runs)
+    return sum(not run.results and not run.failed and not run.cancelled for run in runs)
 
 
 def _in_the_table(arm: str, runs: Sequence[RunReport], data: ReportData) -> ArmSummary:
@@ -213,6 +221,7 @@ def _summarise_arm(
         seeds=tuple(run.seed for run in runs),
         evaluated_seeds=tuple(measured),
         failed_seeds=_failed(runs),
+        cancelled_seeds=_cancelled(runs),
         sequences=0 if results is None else results.shape[1],
         success=None if results is None else success_rates(results, metric.ceiling),
         success_ci95=None if results is None else success_intervals(results, metric.ceiling),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -12,7 +12,7 @@ from rich.text import Text
 from reports.arm_intervals import FEWEST_CROSSED
 from reports.csv_cells import csv_text
 from reports.data import ReportData
-from reports.estimates import METHOD, METHOD_HERE, WEIGHTS, Estimate
+from reports.estimates import METHOD, METHOD_HERE, WEIGHTS, Estimate, Estimates
 from reports.metric import Metric
 from reports.ruled import Line, ruled_png
 from reports.summary import MARK, ArmSummary, Summary
@@ -57,12 +57,27 @@ def interval_captions(summary: Summary) -> str:
             "They are made as if the number of seeds had been fixed, which looks decided; simulated, they hold nearly "
             "as often."
         )
-    if any(
-        one.interval is None for row in rows if row.estimates is not None for one in row.estimates.measures
-    ):
-        parts.append("No interval where nothing varies, which is not to say that nothing would.")
+    parts += _without_interval([row.estimates for row in rows if row.estimates is not None], summary.metric)
     several = any(len(row.evaluated_seeds) > 1 for row in rows)
     return " ".join([*parts, f"n: sequences{' × seeds' if several else ''}."])
+
+
+def _without_interval(rows: Sequence[Estimates], metric: Metric) -> list[str]:
+    """A sentence on the figures without an interval; empty where all have one. Shares of one seed always have."""
+    of_one, of_several = (
+        any(
+            one.interval is None
+            for row in rows
+            if (row.interval_of == WEIGHTS) is alone
+            for one in row.measures
+        )
+        for alone in (True, False)
+    )
+    where = [f"between the sequences of one seed (in {metric.headings[-2]} alone)"] * of_one
+    where += ["between seeds (in any column)"] * of_several
+    if not where:
+        return []
+    return [f"No interval where nothing varies {' or '.join(where)}, which is not to say that nothing would."]
 
 
 def seed_lines(summary: Summary) -> list[str]:
@@ -83,19 +98,21 @@ def seed_lines(summary: Summary) -> list[str]:
 
 
 def failed_lines(summary: Summary) -> list[str]:
-    """Sentences for the arms with seeds that are in no figure, as they failed or are not judged yet."""
+    """Sentences for the arms with seeds that are in no figure, as they failed, were cancelled or are not judged yet."""
     failed = [
         f"{arm.title} {len(arm.failed_seeds)} of {len(arm.seeds)} seeds ({', '.join(map(str, arm.failed_seeds))})"
         for arm in summary.arms
         if arm.failed_seeds
     ]
-    missing = [
-        f"{arm.title} {', '.join(map(str, arm.missing_seeds))}"
-        for arm in summary.arms
-        if arm.estimates is not None and arm.missing_seeds
-    ]
     told = [f"Failed, and in no figure of the table: {'; '.join(failed)}."] if failed else []
-    return told + ([f"Seeds that are not judged yet: {'; '.join(missing)}."] if missing else [])
+    judged = [arm for arm in summary.arms if arm.estimates is not None]
+    for said, without in (
+        ("Seeds that were cancelled", {arm.title: arm.cancelled_seeds for arm in judged}),
+        ("Seeds that are not judged yet", {arm.title: arm.missing_seeds for arm in judged}),
+    ):
+        named = [f"{title} {', '.join(map(str, seeds))}" for title, seeds in without.items() if seeds]
+        told += [f"{said}: {'; '.join(named)}."] if named else []
+    return told
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ def _one_seed(data: ReportData, summary: Summary) -> str:
 
 
 def _left_out(comparison: ArmComparison, baseline: str, title: str, summary: Summary) -> Iterator[str]:
-    """What a comparison does not count: seeds that failed, and those that are not judged yet."""
+    """What a comparison does not count: seeds that failed or were cancelled, and those that are not judged yet."""
     if comparison.main is None:
         return
     if comparison.with_failed is not None:
@@ -183,6 +183,12 @@ def _left_out(comparison: ArmComparison, baseline: str, title: str, summary: Sum
         yield (
             f"{title} against {baseline} leaves out {_of_both(comparison.failed, title, baseline)} that failed; "
             f"counted as 0, with {of[1]} and {of[0]} seeds, it would be {numbers}."
+        )
+    if any(comparison.cancelled):
+        was = "was" if sum(comparison.cancelled) == 1 else "were"
+        yield (
+            f"{title} against {baseline} leaves out {_of_both(comparison.cancelled, title, baseline)} that {was} "
+            "cancelled; a difference means something only if that was not for what they showed."
         )
     if any(comparison.missing) and comparison.last_look is None:
         yield (

@@ -78,6 +78,10 @@ def _changed(field: str, value: np.ndarray | None) -> Callable[[Path], None]:
     return change
 
 
+def _called_otherwise(root: Path) -> None:
+    root.rename(root.with_name(f"{root.name}s"))
+
+
 def _pickled_in_archive(root: Path) -> None:
     """An npz whose member is a hostile pickle."""
     buffer = io.BytesIO()
@@ -88,6 +92,7 @@ def _pickled_in_archive(root: Path) -> None:
 
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "no folder": (shutil.rmtree, "is not a folder"),
+    "another name": (_called_otherwise, "; did you mean "),
     "no split": (lambda root: shutil.rmtree(root / "validation"), "validation is missing"),
     "no annotations": (lambda root: (root / ANNOTATIONS).unlink(), "auto_lang_ann.npy"),
     "annotations cut short": (

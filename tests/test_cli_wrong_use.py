@@ -35,7 +35,10 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "unknown scene": (["--set", "data.training_scenes=[E]"], "training_scenes"),
     "unknown task": (["--set", "data.tasks=[fly]"], "unknown task 'fly'"),
     "mistyped task": (["--set", "data.tasks=[opn_drawer]"], "(did you mean 'open_drawer'?)"),
-    "unknown detector": (["--set", "gaze.detector=crystal_ball"], "crystal_ball"),
+    "unknown detector": (
+        ["--set", "gaze.detector=crystal_ball"],
+        "gaze.detector: unknown detector 'crystal_ball'",
+    ),
     "unknown model size": (["--set", "model.size=700b"], "700b"),
     "no such config": (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"),
     "a ~ of nobody": (

@@ -11,7 +11,7 @@ from db.absent import no_job
 from db.doing import INTERRUPTED
 from db.engine import Database
 from db.held import attendance
-from db.named_jobs import jobs_named, with_ablations
+from db.named_jobs import a_name, jobs_named, with_ablations
 from db.rows import AttemptRow, JobStanding, MetricRow
 from db.states import RUNNING
 from errors import InvalidInput
@@ -45,7 +45,10 @@ def job_of(database: Database, wanted: str) -> JobStanding:
     if not rows:
         raise InvalidInput(no_job(database, wanted))
     if len(rows) > 1:
-        raise InvalidInput(f"{shown(wanted)} may be {with_ablations(database, rows)}; give the id")
+        some = with_ablations(database, rows)
+        raise InvalidInput(
+            f"{shown(wanted)} may be {some}; give the id, or a name such as {shown(a_name(database, rows))}"
+        )
     return rows[0]
 
 
@@ -56,12 +59,6 @@ def doing_of(database: Database, row: JobStanding) -> str:
     ages = {worker.id: worker.heartbeat_age_seconds for worker in standings.standing(database, 0).workers}
     who = attendance(database, ages, queue_settings().lease_seconds)
     return row.state if who.has_somebody(row.id) else INTERRUPTED
-
-
-def is_nobody_there(database: Database) -> bool:
-    """No worker, and no session that may start one."""
-    found = standings.standing(database, 0)  # of no ablation
-    return not found.workers and not any(session.lives is not False for session in found.sessions)
 
 
 def job_story(home: Home, database: Database, job_id: int) -> list[Entry]:

@@ -10,11 +10,11 @@ from settings.streams import say
 from tasks.evaluate.alone import Show
 from views.terminal import redraws
 
-SO_FAR = (
-    "So far: 95 % intervals of these weights that hold at any look; sequences that fail early end first, so the first "
-    "figures are somewhat low."
-)
-
+#: What the intervals of these lines are, and why those of the result are others.
+_ANY_LOOK = "95 % intervals of these weights that hold at any look, and are wider than those of the result"
+SO_FAR = f"So far: {_ANY_LOOK}; sequences that fail early end first, so the first figures are somewhat low."
+#: The same where all is known at once.
+OF_ONE = f"In brackets: {_ANY_LOOK}."
 
 _AWAITED = "no sequence"
 
@@ -46,8 +46,7 @@ def live_estimate(total: int) -> Iterator[Show]:
             nonlocal begun
             if results and not begun:
                 begun = True
-                if total > 1:
-                    say(SO_FAR, error=True)
+                say(SO_FAR if total > 1 else OF_ONE, error=True)
             draw(results, steps)
 
         yield show

@@ -269,7 +269,10 @@ def _no_workers(home: str, sessions: Sequence[Mapping[str, Any]]) -> Text:
     starting = next((entry["id"] for entry in sessions if entry["lives"]), None)
     if starting is not None:
         return Text(f"no workers yet: session {starting} starts them")
-    return Text(f"no workers; start them with: {typed('up --until-done', Home(Path(home)))}")
+    up = typed("up --until-done", Home(Path(home)))
+    if any(entry["lives"] is None for entry in sessions):  # who knows whether it still runs
+        return Text(f"no workers; start them with: {up}")
+    return Text(f"no session runs, and there are no workers; start them with: {up}")
 
 
 def _session(entry: Mapping[str, Any], now: float) -> Text:

@@ -45,11 +45,12 @@ class Target:
 @dataclass(frozen=True)
 class Changed:
     """How many jobs changed at once, and how many are running still and will stop at their next step. already: whether
-    the target was so before, so that nothing was written."""
+    the target was so before, so that nothing was written. before: what was wanted of a target that is retried."""
 
     jobs: int
     running: int
     already: bool = False
+    before: str = ACTIVE
 
 
 def pause(db: Database, target: Target, now: float) -> Changed:
@@ -120,7 +121,7 @@ def retry(db: Database, target: Target, now: float, devices: int | None = None) 
         already = before == ACTIVE and not (moved or called_back or asked_again)
         if not already:
             _note(tx, target, "retried", now)
-    return Changed(moved, 0, already)
+    return Changed(moved, 0, already, before)
 
 
 def states_of(db: Database, target: Target) -> set[str]:

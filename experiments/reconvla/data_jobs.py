@@ -7,9 +7,10 @@ from functools import cached_property
 
 from calvin.split import TRAINING, VALIDATION, open_split
 from db.plans import Dependency
-from detectors.registry import FINDERS, LEARNED, ON_ACCELERATOR, make_detector
+from detectors.registry import FINDERS, LEARNED, ON_ACCELERATOR, check_detector, make_detector
 from detectors.spec import DetectorSpec, FinderOptions, NoOptions
 from detectors.targets.table import BY_TASK, TARGETS_VERSION
+from errors import ConfigError
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.demonstrations import (
     PRETRAINING,
@@ -129,6 +130,10 @@ class DataJobs:
     def _looked_at(self) -> tuple[DetectorSpec, bool]:
         """The detector, and whether it uses a GPU."""
         gaze = self._gaze
+        try:
+            check_detector(gaze.detector)
+        except ConfigError as error:
+            raise ConfigError(f"gaze.detector: {error}") from None
         options: FinderOptions | NoOptions = NoOptions()
         if gaze.detector in FINDERS:
             learned = gaze.detector in LEARNED

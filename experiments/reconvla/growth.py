@@ -156,7 +156,28 @@ def told(there: AblationConfig, whole: AblationConfig, asked: AblationConfig) ->
     return [
         *parts,
         *([f"what it has and this does not ask for stays in it: {', '.join(stays)}"] if stays else []),
+        *_besides(there, whole, asked),
     ]
+
+
+def _besides(there: AblationConfig, whole: AblationConfig, asked: AblationConfig) -> list[str]:
+    """What it gets that is not asked for, as every row has all seeds and sequences: parts of a sentence."""
+    rows = [name for name in there.trained if name not in asked.arms]
+    seeds = [str(seed) for seed in there.all_seeds if seed not in asked.all_seeds]
+    parts = []
+    if rows and (new := [str(seed) for seed in whole.all_seeds if seed not in there.all_seeds]):
+        parts.append(f"rows {_listed(rows)} with seeds {_listed(new)}")
+    if seeds and (new := [name for name in whole.trained if name not in there.trained]):
+        parts.append(f"rows {_listed(new)} with seeds {_listed(seeds)}")
+    sequences = whole.evaluation.sequences
+    if sequences > there.evaluation.sequences:
+        own = {arm.name for arm in arms_of(whole) if arm.own_sequences}
+        stay = [name for name in there.arms if name not in asked.arms and name not in own]
+        more = [f"{what} {_listed(names)}" for what, names in (("rows", stay), ("seeds", seeds)) if names]
+        parts += [f"{' and '.join(more)} on {sequences} sequences"] if more else []
+    if not parts:
+        return []
+    return [f"rows share seeds and sequences, so it gets {', '.join(parts)} too; another --name would not"]
 
 
 def _listed(values: Iterable[str]) -> str:

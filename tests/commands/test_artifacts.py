@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import cli
 from commands.artifacts import _made_by
+from db import plans, queries
+from db.migrate import open_state
+from db.plans import Plan
 from detectors.cache import shared_cache
 from detectors.targets.table import BUTTON
 from settings.home import Home
 from tests.db.test_store import damage
 from tests.detectors.made_up_finder import MadeUpFinder
 from tests.detectors.test_pipeline import numbered
+from tests.support import NOW, planned
 from tests.terminal import in_terminal
 from tests.test_docs import REPOSITORY
 from tests.workshop import Workshop
@@ -47,6 +53,19 @@ def test_the_list_stays_what_it_was(home: Home, capsys: Capture) -> None:
     listed = json.loads(run(capsys, "--home", home.root, "artifacts", "--kind", "checkpoint", "--json"))
     assert {entry["kind"] for entry in listed} == {"checkpoint"} and len(listed) == 6
     assert len(run(capsys, "artifacts", "--home", home.root).splitlines()) == 10
+
+
+def test_what_jobs_of_several_ablations_made_is_told_with_their_names(home: Home, capsys: Capture) -> None:
+    """Where their labels are one."""
+    with closing(open_state(home)) as database:
+        (there,) = queries.find_jobs(database, "train")
+        again = replace(planned("another key", kind="train"), label=there.label)
+        plans.submit(database, Plan("other", "other", {}, [again]), "submit", NOW)
+        first, _ = queries.ablation_rows(database)
+    lines = run(capsys, "artifacts", "--home", home.root).splitlines()
+    assert any(line.endswith(f"({first.name} train: weights)") for line in lines), lines
+    assert not any("(train: " in line for line in lines)
+    assert any(f"({job}: " in line for line in lines for job in ("ingest", "gaze 1")), lines
 
 
 @pytest.mark.parametrize(("columns", "has_paths"), [(58, False), (80, False), (200, True)])

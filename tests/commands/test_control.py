@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import update
 
 from cli import main
-from db import queries, standings
+from db import members, queries, standings
 from db.engine import Database
 from db.schema import Job
 from db.states import CANCELLED, FAILED, READY, RUNNING, SUCCEEDED
 from settings.home import Home
 from settings.typed import typed
 from tests import job_specs
-from tests.support import event_kinds, planned, row, states, submit, two_of_a_name, worker
+from tests.support import NOW, event_kinds, planned, row, start, states, submit, two_of_a_name, worker
 from tests.training import training_spec
 
 
@@ -318,3 +318,51 @@ def test_what_was_so_already_is_told_as_it_was(
         tx.execute(update(Job).values(state=FAILED))
     assert main([*where, "cancel", "--job", "a"]) == 0
     assert "job 1 (a) has failed already, so nothing is cancelled; " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_a_retry_of_what_is_paused_says_that_it_is_so_no_more(
+    is_watched: bool, home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), key="mine")
+    where = ["--home", str(home.root)]
+    assert main([*where, "pause", "mine"]) == 0
+    how = f"go on with it: {typed('up --until-done', home)}"
+    if is_watched:
+        members.open_session(database, "up", None, NOW)
+        how = f"session 1, which runs, takes it up; watch it with: {typed('status --watch', home)}"
+    capsys.readouterr()
+    assert main([*where, "retry", "mine"]) == 0
+    told = "nothing of it had failed or was cancelled, and it is paused no more"
+    assert capsys.readouterr().out == f"ablation mine: {told}; {how}\n"
+    assert row(database, "a").held is False
+    assert main([*where, "retry", "mine"]) == 0
+    assert capsys.readouterr().out == f"ablation mine: nothing of it had failed or was cancelled; {how}\n"
+
+
+def test_a_retry_of_what_something_else_holds_says_where_to_look(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), key="mine")
+    where = ["--home", str(home.root)]
+    assert main([*where, "pause", "mine"]) == 0
+    capsys.readouterr()
+    assert main([*where, "retry", "--job", "a"]) == 0
+    assert capsys.readouterr().out.endswith(
+        f"; jobs of it are held by what else is paused: {typed('status', home)}\n"
+    )
+
+
+def test_a_retry_of_what_has_not_stopped_yet_says_that_it_goes_on(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), key="mine")
+    start(database, "a", worker(database))
+    where = ["--home", str(home.root)]
+    assert main([*where, "cancel", "mine"]) == 0
+    capsys.readouterr()
+    assert main([*where, "retry", "mine"]) == 0
+    told = (
+        "its cancellation is taken back before anything of it stopped; workers are there, which take it up; "
+    )
+    assert capsys.readouterr().out.startswith(f"ablation mine: {told}watch them with: ")

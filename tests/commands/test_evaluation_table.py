@@ -26,6 +26,7 @@ def test_rates_n_and_what_was_counted(capsys: pytest.CaptureFixture[str]) -> Non
     told = printed(capsys)
     assert "n = 2 sequences, 360 steps a subtask, scene D" in told
     assert "50.0%" in told and "open_drawer" in told
+    assert "for one look at the end; those that were told before hold at any look." in told
     assert "Simulator: renderer tiny Counted: retries 2" in told  # nothing to warn of
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import cli
 from db import jobs, plans, queries, states
+from db.named_jobs import jobs_named, own_names
 from db.plans import Plan
 from db.values import Ending, Lease, MetricPoint, Seconds
 from tests.commands.test_status import make_ablation
@@ -81,6 +82,7 @@ def test_json_is_one_document(home, database, capsys):
         ("nothing", "no job 'nothing'"),
         ("999", "no job '999'"),
         ("train", "give the id"),
+        ("train", "; give the id, or a name such as 'train baseline seed 0'"),
         (JOB.replace("o", "", 1), f"(did you mean '{JOB}'?)"),
         ("trian", "(did you mean 'train'?)"),
         ("recom", "(did you mean 'recon'?)"),
@@ -111,6 +113,25 @@ def test_jobs_of_one_label_are_told_with_their_ablations(home, database, capsys,
     assert cli.main(["--home", str(home.root), *command, JOB]) == 2
     err = capsys.readouterr().err
     assert f"{ids['smoke']} ({JOB} of smoke (1)), {ids['smoke-2']} ({JOB} of smoke-2 (2))" in err
+    name = f"smoke {JOB}"
+    assert f"'{name}'" in err
+    assert cli.main(["--home", str(home.root), *command, name]) == 0
+
+
+def test_a_name_that_is_told_is_one_jobs_own(home, database):
+    """By the ablation's id where its name is not its own, or would be read as an id; else there is none."""
+    for key, name, labels in (("a", "same", "xy"), ("b", "same", "x"), ("c", "7", "xyz"), ("d", "two", "ww")):
+        jobs_of = [replace(planned(f"{key} {place}"), label=label) for place, label in enumerate(labels)]
+        plans.submit(database, Plan(key, name, {}, jobs_of), "submit", time.time())
+    ids = {row.key: row.id for number in range(1, 5) for row in queries.jobs_of(database, number)}
+    names = own_names(database)
+    found = {key: names.get(job_id) for key, job_id in ids.items()}
+    assert found == {
+        "a 0": "1 x", "a 1": "1 y", "b 0": "2 x", "c 0": "3 x", "c 1": "3 y", "c 2": None, "d 0": "", "d 1": "",
+    }  # fmt: skip
+    for key, name in found.items():
+        if name:
+            assert [row.id for row in jobs_named(database, name)] == [ids[key]]
 
 
 @pytest.mark.parametrize("name", ["smoke-2", "2"])

@@ -13,7 +13,7 @@ import cli
 from commands.model_options import is_run
 from commands.named_checkpoint import find_named
 from commands.own_protocol import own_protocol
-from db import jobs, plans
+from db import jobs, members, plans
 from db.checkpoints import find_weights
 from db.engine import Database
 from db.jobs import Ending
@@ -33,6 +33,51 @@ SHARD = spec_of(
     "evaluate", mode="closed_loop", tasks=["open_drawer", "close_drawer"], drawn=7, order="distinct", max_steps=33,
     scene="B", policy_batch=3, threads=2, precision="bf16", instructions=PHRASES,
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("recon sed 0", "recon seed 0"),
+        ("recon 0", "recon seed 0"),
+        ("Recon seed0", "recon seed 0"),
+        ("recon seed O", "recon seed 0"),
+        ("1 recon sed 1", "1 recon seed 1"),
+        ("older recon sed 1", "older recon seed 1"),
+        ("nowhere", None),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["evaluate"], ["attention"], ["serve"], ["evaluate", "expert", "--against"]]
+)
+def test_a_run_that_is_nearly_called_so_is_suggested(
+    command: list[str],
+    said: str,
+    meant: str | None,
+    home: Home,
+    database: Database,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, seed in (("older", 1), ("newer", 0)):
+        train, run = planned(f"train {name}", kind="train"), RunRef("recon", seed)
+        plans.submit(database, Plan(name, name, {}, [train], {run: train.key}), "submit", NOW)
+    assert cli.main(["--home", str(home.root), *command, said]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"; did you mean '{meant}'?" if meant else ": 'recon seed 0'")
+
+
+def test_an_export_suggests_the_run_too(
+    home: Home, database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, run = planned("train", kind="train"), RunRef("recon", 0)
+    plans.submit(database, Plan("mine", "mine", {}, [train], {run: train.key}), "submit", NOW)
+    for said, meant in (
+        ("recon seed O", "; did you mean 'recon seed 0'?"),
+        ("recon sed 0", "mean 'recon'?)"),
+    ):
+        words = ["checkpoint", "export", said, str(tmp_path / "out")]
+        assert cli.main(["--home", str(home.root), *words]) == 2
+        assert meant in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -270,6 +315,12 @@ def test_a_run_that_is_not_trained_yet_is_told_with_what_trains_it(
 ) -> None:
     newer = planned("train x", kind="train", spec=training_spec(steps=1), runs=[RunRef("baseline", 0)])
     plans.submit(database, Plan("two", "newer", {}, [newer], {RunRef("baseline", 0): "train x"}), "s", NOW)
+    with pytest.raises(
+        InvalidInput, match=r"not trained to its end: .*; workers are there, which take it up; "
+    ):
+        find_named(home, "baseline seed 0")
+    for one in members.living(database):
+        members.leave(database, one.id, NOW)
     with pytest.raises(InvalidInput, match=r"not trained to its end: .*; train it with: .* up --until-done$"):
         find_named(home, "baseline seed 0")
     jobs.cancel(database, jobs.Target("ablation", 2, "ablation newer"), NOW)

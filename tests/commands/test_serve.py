@@ -41,6 +41,19 @@ def test_serve_asks_for_its_address_before_it_loads_the_model(
         assert "cannot listen on 127.0.0.1" in refused(capfd, 3, "serve", str(folder), "--port", port)
 
 
+def test_ctrl_c_while_it_loads_says_that_nothing_was_begun(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("policies.registry.open_policy", interrupted)
+    said = refused(capfd, 4, "serve", str(folder), "--port", "0")
+    assert said.endswith(
+        f"error: stopped by SIGINT while {folder} was loaded; nothing was begun, and the same command loads it again\n"
+    )
+
+
 @pytest.fixture
 def server(folder: Path) -> Iterator[str]:
     """`serve` in a process of its own."""

@@ -219,3 +219,15 @@ def test_who_stops_a_session_is_told_to_go_on_where_something_is_left(home, data
     assert how_it_goes_on(home, database).endswith(" up --until-done"), "which says how it is unpaused"
     assert cli.main(["--home", str(home.root), "cancel"]) == 0
     assert how_it_goes_on(home, database) == "nothing is left to do"
+
+
+def test_where_no_session_runs_that_is_told(home, database, capsys):
+    """Also after one that ended in order, with all of its steps saved."""
+    make_ablation(database)
+    session = members.open_session(database, "up", None, time.time())
+    said = "no session runs, and there are no workers; start them with: "
+    assert said not in drawn(document_of(home, capsys), 400)
+    members.close_session(database, session, "interrupted", time.time())
+    document = document_of(home, capsys)
+    assert said in "".join(drawn(document, 400).splitlines())
+    assert summary_lines(document, awaits=True)[-1].startswith(said)

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+import cli
 from commands import run
 from commands.run import Interrupts, Stay, leave_seconds, run_home
 from commands.stopping import LEAVE, caught
 from db.engine import Database
+from db.states import READY
 from errors import StateLost, Stopped
 from settings.home import Home
 from tests.processes import CLI, environment
+from tests.support import planned, states, submit
 from workers.supervisor import Devices
 
 
@@ -52,6 +55,39 @@ def test_other_commands_end_by_a_signal_as_programs_do(tmp_path: Path) -> None:
     with gate.open("w"):
         command.send_signal(signal.SIGUSR1)
         assert command.wait() == -signal.SIGUSR1
+
+
+def test_whoever_stops_a_command_that_keeps_nothing_is_told(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of one that asks before it does anything, and is not told to."""
+    where = ["--home", str(home.root)]
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as at_once:
+        at_once.setattr("db.queries.artifacts", interrupted)
+        assert cli.main([*where, "artifacts"]) == 4
+    assert capsys.readouterr().err == "\nerror: stopped by SIGINT; the same command begins anew\n"
+    submit(database, planned("a"), key="mine")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
+    assert cli.main([*where, "ablation", "remove", "mine"]) == 4
+    assert capsys.readouterr().err.endswith("error: not confirmed, so nothing was changed\n")
+    assert states(database) == {"a": READY}
+
+
+def test_whoever_stops_following_a_job_has_seen_enough(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    submit(database, planned("a"))
+    monkeypatch.setattr("commands.logs.time.sleep", interrupted)
+    assert cli.main(["--home", str(home.root), "logs", "a", "--follow"]) == 0
+    assert "SIGINT" not in capsys.readouterr().err
 
 
 def test_only_a_person_who_presses_again_is_in_a_hurry() -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 import cli
 from commands.checks.trial import Trial
 from commands.submit import _check_devices, _check_nodes, _check_threads
+from db import members
+from db.engine import Database
+from db.schema import Session
 from errors import ConfigError
 from experiments.reconvla.named_config import load_config
 from settings import given
 from settings.home import Home
+from settings.typed import typed
+from tests.support import NOW, worker
 from workers.supervisor import Devices
 
 SMOKE = ("submit-ablation", "--preset", "smoke")
@@ -161,6 +168,54 @@ def test_room_is_asked_for_once_and_told_once(
         assert capsys.readouterr().err.count("9 GB are yet to come") == 1
 
 
+def test_what_is_refused_does_not_hold_the_home_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else another command that starts beside it would be refused too."""
+
+    def held(*_: object) -> None:
+        raise AssertionError("the home is held")
+
+    where = ["--home", str(tmp_path / "home")]
+    assert cli.main([*where, *SMOKE, "--detach"]) == 0
+    monkeypatch.setattr(Home, "exclusive", held)
+    refused = [*where, *SMOKE, "--gpus", "none", "--set", "training.steps=7"]
+    assert cli.main(refused) == 2
+    assert "is in this home with other settings: training.steps is" in capsys.readouterr().err
+
+
+def test_a_plan_is_made_once_unless_the_home_changes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes, and whatever another submitted between."""
+    from experiments import proposal
+
+    made: list[object] = []
+    propose, exclusive = proposal.propose, Home.exclusive
+    between: list[list[str]] = []
+
+    def counted(*given: Any) -> Any:
+        made.append(given)
+        return propose(*given)
+
+    def held(home: Home, command: str) -> Any:
+        for words in between:
+            assert cli.main(words) == 0
+        made.clear()
+        return exclusive(home, command)
+
+    monkeypatch.setattr("experiments.proposal.propose", counted)
+    monkeypatch.setattr("commands.run.run_home", lambda *_, **__: None)
+    monkeypatch.setattr(Home, "exclusive", held)
+    where = ["--home", str(tmp_path / "home")]
+    for _ in range(2):
+        assert cli.main([*where, *SMOKE, "--gpus", "none"]) == 1, "nobody does it"
+        assert made == []
+    between.append([*where, *SMOKE, "--name", "other", "--detach"])
+    assert cli.main([*where, *SMOKE, "--gpus", "none"]) == 1
+    assert len(made) == 1
+
+
 def test_a_run_over_machines_that_share_no_state_is_told_to_wait(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,3 +265,37 @@ def test_a_row_of_no_effect_that_was_submitted_before_is_told_how_it_goes_on(
         assert "; ablation mine (1), which has it, goes on with: " in line and line.endswith(
             "up --until-done"
         )
+
+
+def test_what_is_left_to_a_session_that_runs_is_not_told_to_be_run(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`up` beside it would be refused."""
+    words = ["--home", str(home.root), *SMOKE, "--detach"]
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out.endswith(f"; run them with: {typed('up --until-done', home)}\n")
+    session = members.open_session(database, "up", None, NOW)
+    watch = typed("status --watch", home)
+    assert cli.main(words) == 0
+    told = f"; session {session}, which runs, takes them up; watch it with: {watch}\n"
+    assert capsys.readouterr().out.endswith(told)
+    assert cli.main([*words[:2], "evaluate", "recon seed 0"]) == 2
+    assert capsys.readouterr().err.endswith(f"takes it up; watch it with: {watch}\n")
+    members.close_session(database, session, "interrupted", NOW)
+    worker(database)
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out.endswith(
+        f"; workers are there, which take them up; watch them with: {watch}\n"
+    )
+
+
+def test_a_session_that_cannot_be_seen_from_here_may_be_there_or_not(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = members.open_session(database, "up", None, NOW)
+    with database.write() as tx:
+        tx.execute(update(Session).values(process_space="elsewhere"))
+    assert cli.main(["--home", str(home.root), *SMOKE, "--detach"]) == 0
+    up = typed("up --until-done", home)
+    unless = f"(unless session {session}, not seen from here, still runs)"
+    assert capsys.readouterr().out.endswith(f"; run them with: {up} {unless}\n")

@@ -11,12 +11,15 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 import cli
+from commands.show import Written
 from db import jobs, standings, states
 from db.engine import Database
+from db.schema import Job
 from db.values import Ending
-from errors import EnvironmentLacks
+from errors import EnvironmentLacks, Stopped
 from settings.gang_address import VARIABLE
 from settings.gpus import Given
 from settings.home import Home
@@ -190,6 +193,93 @@ def test_until_done_ends_with_the_report_of_what_it_finished(
     assert reported == [(2,)]
     assert cli.main(words) == 0
     assert reported == [(2,)]
+
+
+def test_until_done_ends_with_the_report_of_what_came_while_it_ran_too(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of one that had ended and grew, or was paused and went on."""
+    me = worker(database)
+
+    def finish(*labels: str) -> None:
+        for label in labels:
+            jobs.succeed(database, start(database, label, me), Ending(states.SUCCEEDED, 0), NOW)
+
+    def session(*_: object, **__: object) -> None:
+        finish("begun")
+        submit(database, planned("came"), key="came")
+        assert cli.main(["--home", str(home.root), "unpause", "held"]) == 0
+        submit(database, planned("failed"), key="failed")
+        with database.write() as tx:
+            tx.execute(update(Job).where(Job.label == "failed").values(state=states.FAILED, error="luck"))
+        finish("came", "held")
+
+    for name in ("over", "begun", "held"):
+        submit(database, planned(name), key=name)
+    finish("over")
+    assert cli.main(["--home", str(home.root), "pause", "held"]) == 0
+    reported: list[tuple[int, ...]] = []
+    monkeypatch.setattr("commands.run.run_home", session)
+    monkeypatch.setattr("commands.show.write_report", lambda _home, _database, ids: reported.append(ids))
+    monkeypatch.setattr("commands.show.print_report", lambda _written, as_json: None)
+    capsys.readouterr()
+    words = ["--home", str(home.root), "up", "--until-done", "--cpus", "1", "--gpus", "none"]
+    assert cli.main(words) == 1
+    assert reported == [(2,), (3,), (4,), (5,)]
+    told = capsys.readouterr().err
+    assert "came: writing the report ..." in told and "error: failed: failed: luck" in told
+
+
+@pytest.mark.parametrize("command", [["up"], ["submit-ablation", "--preset", "smoke"]])
+def test_who_stops_it_is_told_how_to_get_the_reports_of_what_it_finished(
+    command: list[str],
+    home: Home,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """There may be no time to write them. The last line says how the rest goes on."""
+
+    def session(*_: object, **__: object) -> None:
+        jobs.succeed(database, start(database, "b", worker(database)), Ending(states.SUCCEEDED, 0), NOW)
+        raise Stopped("stopped (deadline): all is saved; go on with: up")
+
+    for name in ("a", "b", "c"):
+        submit(database, planned(name), key=name)
+    jobs.succeed(database, start(database, "a", worker(database)), Ending(states.SUCCEEDED, 0), NOW)
+    monkeypatch.setattr("commands.run.run_home", session)
+    assert cli.main(["--home", str(home.root), *command, "--cpus", "1", "--gpus", "none"]) == 4
+    *_, told, last = capsys.readouterr().err.splitlines()
+    assert told == f"b: succeeded; its report: {typed('report 2', home)}"
+    assert last == "error: stopped (deadline): all is saved; go on with: up"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_submission_ends_with_the_report_of_whatever_else_it_finished(
+    as_json: bool,
+    home: Home,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its own comes last, and is all of standard output where that is JSON."""
+
+    def session(*_: object, **__: object) -> None:
+        jobs.succeed(database, start(database, "a", worker(database)), Ending(states.SUCCEEDED, 0), NOW)
+
+    def write_report(_home: object, _database: object, ids: tuple[int, ...]) -> Written:
+        return Written(None, None, Path(f"report-{ids[0]}"))  # type: ignore[arg-type]
+
+    submit(database, planned("a"), key="other")
+    monkeypatch.setattr("commands.run.run_home", session)
+    monkeypatch.setattr("commands.show.write_report", write_report)
+    monkeypatch.setattr("commands.show.print_report", lambda written, as_json: print(written.folder))
+    words = ["--home", str(home.root), "submit-ablation", "--preset", "smoke", "--gpus", "none"]
+    assert cli.main([*words, *["--json"] * as_json]) == 1, "nobody was there to do it"
+    out, err = capsys.readouterr()
+    assert out.splitlines() == (["report-2"] if as_json else ["report-1", "report-2"])
+    assert "other: writing the report ..." in err
+    assert ("other: its report: report-1/report.html" in err) is as_json
 
 
 def test_gpus_that_are_named_and_not_there_are_told_also_where_nothing_is_left(

@@ -93,11 +93,13 @@ def test_everything_that_is_written_says_what_it_leaves_out_and_does_not_know_of
         RunReport("c", 8, 1, failed="diverged"),
         RunReport("a", 8, 1, failed="lost"),
         RunReport("b", 9, 1),
+        RunReport("b", 10, 1, cancelled=True),
     )
     summary = summarise(made("x", (*data.runs, *lost), looks=data.looks))
     said = methods(summary)
     assert "n: seeds of each, on 60 sequences" in said
     assert "Seeds that failed are in no figure: 1 of a, 1 of c." in said
+    assert "Seeds that were cancelled are in no figure: 1 of b." in said
     assert "Seeds that are not judged yet are in no figure: 1 of b." in said
     assert "where p says 5\N{NO-BREAK SPACE}%: b 5." in said, "c had one seed, which is no look"
     assert f"% {said}" in comparisons_latex(summary)

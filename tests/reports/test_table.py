@@ -12,6 +12,7 @@ from reports.last_look import LastLook
 from reports.summary import Summary, summarise
 from reports.table import (
     NOT_MEASURED,
+    failed_lines,
     interval_captions,
     printed_interval,
     table_csv,
@@ -60,6 +61,51 @@ def test_the_caption_says_what_n_is_and_what_an_interval_is_not():
         interval_captions(summarise(made("x", runs, last_looks=looks))) for looks in (None, look)
     )
     assert "as if the number of seeds had been fixed" in looked and "fixed" not in fixed
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ({"a": ((0, 0),)}, "between the sequences of one seed (in Avg. len. alone), which"),
+        ({"a": ((0, 0), (0, 0))}, "between seeds (in any column), which"),
+        (
+            {"a": ((0, 0),), "b": ((0, 1), (1, 0))},
+            "between the sequences of one seed (in Avg. len. alone) or between seeds (in any column), which",
+        ),
+        ({"a": ((0, 5),)}, None),
+        ({"a": ((0, 5, 0), (5, 5, 5))}, None),
+    ],
+)
+def test_the_caption_says_what_has_no_interval(
+    arms: dict[str, tuple[tuple[int, ...], ...]], said: str | None
+) -> None:
+    """Of one seed every share has one; of several no figure in which their means are alike."""
+    runs = [
+        RunReport(arm, seed, 1, results=played)
+        for arm, seeds in arms.items()
+        for seed, played in enumerate(seeds)
+    ]
+    summary = summarise(made("x", tuple(runs)))
+    caption = interval_captions(summary)
+    assert (f"No interval where nothing varies {said}" in caption) if said else ("No interval" not in caption)
+    for arm in summary.arms:
+        assert arm.estimates is not None
+        if len(arms[arm.arm]) == 1:
+            assert all(share.interval is not None for share in arm.estimates.shares)
+
+
+def test_seeds_that_are_in_no_figure_are_told_by_what_became_of_them():
+    runs = (
+        RunReport("a", 0, 1, results=(0, 5)),
+        RunReport("a", 1, 1, failed="diverged"),
+        RunReport("a", 2, 1, cancelled=True),
+        RunReport("a", 3, 1),
+    )
+    assert failed_lines(summarise(made("x", runs))) == [
+        "Failed, and in no figure of the table: a 1 of 4 seeds (1).",
+        "Seeds that were cancelled: a 2.",
+        "Seeds that are not judged yet: a 3.",
+    ]
 
 
 def test_unmeasured_rows_say_so():

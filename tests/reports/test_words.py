@@ -137,6 +137,16 @@ def test_failed_seeds_and_those_that_wait_are_told_by_arm() -> None:
     assert any("as 1 seed of a waits to be judged" in one for one in told(*runs, RunReport("a", 5, 1)))
 
 
+def test_cancelled_seeds_are_told_and_do_not_wait() -> None:
+    runs = [*runs_of("a", 0.5, range(2)), *runs_of("bb", 4.0, range(2))]
+    found = told(*runs, RunReport("bb", 7, 1, cancelled=True))
+    assert any(
+        "leaves out 1 seed of bb that was cancelled; a difference means something only if" in one
+        for one in found
+    )
+    assert not any("to be judged" in one for one in found)
+
+
 def test_looks_are_told_once_of_arms_that_were_looked_at_alike() -> None:
     runs = [run for arm in ("a", "bb", "ccc") for run in runs_of(arm, 1.5, range(4))]
     found = told(*runs, looks=({"a": 2, "bb": 2, "ccc": 2},))

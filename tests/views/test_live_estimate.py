@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from views.live_estimate import SO_FAR, FirstSteps, live_estimate
+from views.live_estimate import OF_ONE, SO_FAR, FirstSteps, live_estimate
 
 
 def said(capsys: pytest.CaptureFixture[str], *results: int) -> str:
@@ -18,6 +18,16 @@ def test_both_intervals_are_told_and_what_they_are(capsys: pytest.CaptureFixture
     first, told = said(capsys, 0, 1, 5, 2).splitlines()
     assert first == SO_FAR
     assert told.startswith("4/4  1/5 75.0% [13.") and "average length 2.00 [0." in told
+
+
+@pytest.mark.parametrize("results", [(0,), (0, 3)])
+def test_that_the_result_has_other_intervals_is_told(
+    results: tuple[int, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of one sequence, whose first line is the last."""
+    first, *_ = said(capsys, *results).splitlines()
+    assert first == (SO_FAR if len(results) > 1 else OF_ONE)
+    assert "hold at any look, and are wider than those of the result" in first
 
 
 def test_equal_results_leave_room_for_others(capsys: pytest.CaptureFixture[str]) -> None:

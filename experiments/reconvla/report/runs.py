@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from calvin.metrics import task_scores
-from db.states import FAILED
+from db.states import CANCELLED, FAILED
 from experiments.reconvla.report.attention_scores import AttentionScores, with_intervals
 from experiments.reconvla.report.corpora import TRAINING, Corpora
 from experiments.reconvla.report.sequences import Sequences, judged_by
@@ -69,6 +69,7 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Se
         tasks=tasks_of(entries),
         judged_by=judged_by(mine),
         failed=_failed(train, mine, records) if results is None else "",
+        cancelled=results is None and CANCELLED in {job.state for job in _deciding(train, mine, records)},
         held_out_by=f"{_indexes(mine, records, OpenLoopSpec)}, {open_loop.frames} frames"
         if open_loop
         else "",
@@ -78,13 +79,17 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Se
 def _failed(train: JobRecord, mine: Sequence[JobRecord], records: Records) -> str:
     """Why a run gets no results: its training, what that starts from, or a shard of its evaluation failed; empty where
     none did."""
-    starts = {on for job, on, role in records.needs if job == train.id and role == "init"}
-    deciding = [job for job in records.jobs if job.id == train.id or job.id in starts]
-    deciding += [job for job in mine if is_closed_loop(job)]
-    labels = [job.label for job in deciding if job.state == FAILED]
+    labels = [job.label for job in _deciding(train, mine, records) if job.state == FAILED]
     if not labels:
         return ""
     return next((reason for label, reason in records.failures if label == labels[0]), "it failed")
+
+
+def _deciding(train: JobRecord, mine: Sequence[JobRecord], records: Records) -> list[JobRecord]:
+    """The jobs without one of which a run gets no results."""
+    starts = {on for job, on, role in records.needs if job == train.id and role == "init"}
+    deciding = [job for job in records.jobs if job.id == train.id or job.id in starts]
+    return deciding + [job for job in mine if is_closed_loop(job)]
 
 
 def looked_at_by(run: RunRecord, records: Records) -> str:

@@ -15,6 +15,8 @@ from experiments.reconvla.planner import Planner
 from settings.json_values import JsonObject
 from tests.experiments.reconvla.plans import of_kind
 
+SHARED, AWAY = "rows share seeds and sequences, so it gets", "another --name would not"
+
 
 def config(*overrides: str) -> AblationConfig:
     return load_config(
@@ -43,8 +45,35 @@ def test_nothing_that_is_there_goes() -> None:
         "new rows: heavy",
         "new seeds: 1",
         "what it has and this does not ask for stays in it: rows baseline, seeds 0, all 9 sequences",
+        f"{SHARED} rows baseline with seeds 1, rows heavy with seeds 0 too; {AWAY}",
     ]
     assert grown(whole, there) == whole and told(whole, whole, whole) == []
+
+
+OWN = "own: {base: recon, set: {training.reconstruction_weight: 2, evaluation.sequences: 3}}"
+ROWS = f"arms={{recon: null, baseline: null, {OWN}, chance: {{policy: {{kind: random}}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "gets"),
+    [
+        (("seeds=[0,1]", ROWS), None),
+        (("seeds=[0]", "arms=[recon]"), None),
+        (("seeds=[0]", "arms=[recon, cot_grounding]"), "rows cot_grounding with seeds 1"),
+        (("seeds=[0,1,2]", "arms=[recon]"), "rows baseline, own with seeds 2"),
+        (("seeds=[0,1,2]", ROWS), None),
+        (
+            ("seeds=[1]", "arms=[recon]", "evaluation.sequences=20"),
+            "rows baseline, chance and seeds 0 on 20 sequences",
+        ),
+    ],
+)
+def test_what_it_gets_that_is_not_asked_for_is_told(asked: tuple[str, ...], gets: str | None) -> None:
+    """Every row has all seeds, and all sequences where it has none of its own."""
+    there, wanted = config("seeds=[0,1]", "evaluation.sequences=9", ROWS), config(*asked)
+    sentences = told(there, grown(there, wanted), wanted)
+    found = [one for one in sentences if "it gets" in one]
+    assert found == ([] if gets is None else [f"{SHARED} {gets} too; {AWAY}"])
 
 
 @pytest.mark.parametrize(

@@ -66,4 +66,5 @@ def test_what_an_earlier_build_kept_goes_on_being_meant() -> None:
     assert told(there, whole, asked) == [
         "new seeds: 1",
         "what it has and this does not ask for stays in it: rows recon",
+        "rows share seeds and sequences, so it gets rows recon with seeds 1 too; another --name would not",
     ]

@@ -13,6 +13,7 @@ from db.values import Ending, Lease, MetricPoint, Seconds
 from errors import InvalidInput
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.gather import NO_SIMULATOR, _with_planned
+from reports.data import RunReport
 from reports.document import to_json
 from reports.parts.reproduction import DataSource
 from tests.experiments.reconvla.report.gathered import gather_report
@@ -79,6 +80,19 @@ def test_what_failed_is_said(home, database, submitted):
     assert document["created_at"] > NOW
     assert [run["failed"] for run in document["runs"]] == ["the simulator went away"]
     assert document["arms"][0]["failed_seeds"] == [0]
+
+
+def test_a_run_that_was_cancelled_gets_no_results_and_has_not_failed(home, database, submitted):
+    def run() -> RunReport:
+        (found,) = gather_report(database, ArtifactStore(home), "mine").runs
+        return found
+
+    assert (run().failed, run().cancelled) == ("", False)
+    (row,) = queries.find_jobs(database, "train")
+    jobs.cancel(database, jobs.Target("job", row.id, "train"), NOW)
+    assert (run().failed, run().cancelled) == ("", True)
+    jobs.retry(database, jobs.Target("job", row.id, "train"), NOW)
+    assert not run().cancelled
 
 
 def test_shards_without_a_result_are_told_as_they_ended(home, database, submitted):
