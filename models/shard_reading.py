@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,10 +54,21 @@ class CheckedFiles(HuggingFaceStorageReader):
         super().__init__(str(folder))
         self._folder, self._held, self._agree, self._moved = folder, held, agree, moved
         self._stored: dict[str, Mapping[str, StoredTensor]] = {}
+        self._metadata: Metadata | None = None
+        self._has_agreed = False
+
+    def open(self) -> None:
+        """Read all headers. Raises CheckpointError for one that cannot be used."""
+        self._metadata = self._read_headers()
 
     def read_metadata(self) -> Metadata:
-        """Which part of which tensor lies in which file, as the headers say: torch's own way asks safetensors' library
-        for each tensor in turn, which is slow, and reads headers that nobody has looked at."""
+        """Which part of which tensor lies in which file, once it has been opened."""
+        assert self._metadata is not None
+        return self._metadata
+
+    def _read_headers(self) -> Metadata:
+        """torch's own way asks safetensors' library for each tensor in turn, which is slow, and reads headers that
+        nobody has looked at."""
         tensors: dict[str, TensorStorageMetadata] = {}
         places: dict[MetadataIndex, str] = {}
         for name in sorted(self._held):
@@ -81,6 +93,7 @@ class CheckedFiles(HuggingFaceStorageReader):
         def read_whole() -> set[str]:
             return {name for name, items in by_file.items() if _is_whole(items, stored[name])}
 
+        self._has_agreed = True
         of_ranks = self._agree(read_whole)
         for name, items in sorted(by_file.items()):
             if _is_whole(items, stored[name]):
@@ -93,6 +106,12 @@ class CheckedFiles(HuggingFaceStorageReader):
         done: Future[None] = Future()
         done.set_result(None)
         return done
+
+    def give_up(self, error: Exception) -> None:
+        """For a rank that cannot go on: where the others wait for what it reads whole, they get its error."""
+        if not self._has_agreed:
+            self._has_agreed = True
+            self._agree(partial(_raised, error))
 
     def _fill(
         self,
@@ -125,6 +144,10 @@ class CheckedFiles(HuggingFaceStorageReader):
             size = place + _rest(file, seen)
         if (size, digest.hexdigest()) != self._held[path.name]:
             raise _damaged(path)
+
+
+def _raised(error: Exception) -> set[str]:
+    raise error
 
 
 def _parts_in(path: Path) -> tuple[Mapping[str, StoredTensor], Mapping[str, list[int]]]:

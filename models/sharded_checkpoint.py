@@ -12,12 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
@@ -32,6 +33,9 @@ from settings.faults import need_fact
 from settings.folders import whole_folder
 from settings.regular import read_text
 from settings.shown import shown_path
+
+if TYPE_CHECKING:
+    from models.shard_reading import CheckedFiles
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -119,7 +123,8 @@ def load_sharded(
     together(lambda: _need_fit(folder, manifest, tensors))
     reader = CheckedFiles(folder, manifest.files, together, moved)
     try:
-        together(lambda: _by_torch(lambda: dcp.load(tensors, storage_reader=reader)))
+        together(reader.open)
+        together(lambda: _fill(tensors, reader))
     except CheckpointError:
         # What was damaged is told as that, whatever torch met first.
         together(lambda: _need_sound(folder, manifest, moved))
@@ -182,14 +187,26 @@ def _told(error: Exception) -> tuple[int | None, str]:
     return error.errno, f"{error.strerror}{place}"
 
 
+def _fill(tensors: dict[str, Tensor], reader: CheckedFiles) -> None:
+    """Every rank plans what it reads by itself, from the headers that all have read: torch would send all plans to the
+    first rank and back, and change none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
+            _by_torch(lambda: dcp.load(tensors, storage_reader=reader, no_dist=True))
+    except Exception as error:
+        reader.give_up(error)
+        raise
+
+
 def _by_torch(work: Callable[[], object]) -> None:
-    """torch's error is no Exception and holds each rank's own: the machine's if one is."""
+    """torch's error is no Exception and holds each rank's own: the machine's, or one of ours, if one is."""
     try:
         work()
     except CheckpointException as error:
         causes = [cause for cause, _ in error.failures.values()]
         for cause in causes:
-            if isinstance(cause, OSError):
+            if isinstance(cause, (OSError, CheckpointError)):
                 raise cause from error
         for cause in causes:
             if not isinstance(cause, Exception):

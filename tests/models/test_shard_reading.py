@@ -30,7 +30,9 @@ def place(tmp_path: Path) -> Path:
 
 
 def _reader(place: Path) -> CheckedFiles:
-    return CheckedFiles(place, read_manifest(place).files, lambda work: [work()], lambda: None)
+    reader = CheckedFiles(place, read_manifest(place).files, lambda work: [work()], lambda: None)
+    reader.open()
+    return reader
 
 
 def test_parts_are_those_that_torch_finds(place: Path) -> None:
@@ -50,8 +52,9 @@ def test_parts_of_one_tensor_are_put_together(tmp_path: Path) -> None:
             {"a": TENSORS["a"][first : first + 2]}, tmp_path / f"{number}.safetensors", header=header
         )
     held = {f"{number}.safetensors": (0, "") for number in range(2)}
-    own = CheckedFiles(tmp_path, held, lambda work: [work()], lambda: None).read_metadata()
-    whole = own.state_dict_metadata["a"]
+    reader = CheckedFiles(tmp_path, held, lambda work: [work()], lambda: None)
+    reader.open()
+    whole = reader.read_metadata().state_dict_metadata["a"]
     assert isinstance(whole, TensorStorageMetadata)
     by_torch = HuggingFaceStorageReader(str(tmp_path)).read_metadata().state_dict_metadata["a"]
     assert isinstance(by_torch, TensorStorageMetadata)
@@ -80,7 +83,7 @@ def test_a_header_that_does_not_say_it_is_told_by_its_file(
     write_weights({"a": TENSORS["a"]}, tmp_path / "odd.safetensors", header=header)
     reader = CheckedFiles(tmp_path, {"odd.safetensors": (0, "")}, lambda work: [work()], lambda: None)
     with pytest.raises(CheckpointError, match=r"odd\.safetensors does not say which parts"):
-        reader.read_metadata()
+        reader.open()
 
 
 def test_a_damaged_header_is_told_as_damage(place: Path) -> None:

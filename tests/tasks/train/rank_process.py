@@ -9,7 +9,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from unittest import mock
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch.distributed.checkpoint import DefaultLoadPlanner
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from errors import BatonError
@@ -157,6 +158,7 @@ def _findings(folder: Path, mesh: DeviceMesh) -> Iterator[tuple[str, Any]]:
     losses = [sharded_step(state, settings_of("bf16"), own(parts_of(state.model.config, step), mesh))
               for step in range(state.step, STEPS)]  # fmt: skip
     yield "resumed", [losses, _weights_digest(state, folder / "resumed")]
+    yield "one rank plans nothing", _refused(lambda: _resume_planless(state, folder / "one", mesh, 1))
     yield "one rank fails", _refused(lambda: together(lambda: _fail_on(mesh, 1)))
     yield (
         "adapters",
@@ -238,6 +240,12 @@ def _refused(work: Any) -> str:
     except (BatonError, OSError) as error:
         return f"{type(error).__name__}: {error}"
     return "nothing was refused"
+
+
+def _resume_planless(state: ShardedState, folder: Path, mesh: DeviceMesh, rank: int) -> None:
+    broken = mock.patch.object(DefaultLoadPlanner, "create_local_plan", side_effect=ValueError("no plan"))
+    with broken if mesh.get_rank() == rank else nullcontext():
+        resume(state, folder)
 
 
 def _fail_on(mesh: DeviceMesh, rank: int) -> Batch | None:

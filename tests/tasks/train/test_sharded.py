@@ -132,6 +132,10 @@ def test_what_several_ranks_cannot_do_is_refused_by_all(found: Sequence[dict[str
         assert "computes in fp32 or bf16, not in fp16" in each["fp16"]
         assert each["one rank fails"].startswith("OSError: [Errno 28]"), "the machine's fault stays one"
     assert "rank 1: " in found[0]["one rank fails"]
+    assert [each["one rank plans nothing"] for each in found] == [
+        "CheckpointError: rank 1: ValueError: no plan",
+        "CheckpointError: ValueError: no plan",
+    ], "nobody waits for it"
 
 
 def test_final_weights_are_the_bytes_of_one_process(folder: Path, tmp_path: Path) -> None:
