@@ -28,8 +28,8 @@ def _sentence(place: str, count: int, here: Here) -> str:
             return f"{place} is {count}, and no machine here has more than {gpus}: it waits for one that has as many"
         return f"{place} is {count}, and a machine here has {gpus}"
     cores = given.cores().count
-    processor = (
-        f"on a processor they are ranks that share its cores, and this machine has {cores}"
-        f"{', fewer than ranks: slower than with one device' if count > cores else ''}"
+    fewer = f", fewer than {count}: slower than one device" if count > cores else ""
+    return (
+        f"{place} is {count}: a machine with GPUs needs as many of them; on one without they are ranks that share the "
+        f"processor (this one has {cores} cores{fewer})"
     )
-    return f"{place} is {count}: it waits for a machine with as many GPUs; {processor}"

@@ -102,8 +102,8 @@ def test_no_time_is_told_of_what_lacks_devices(database: Database, home: Home) -
 @pytest.mark.parametrize(
     ("gpus", "devices", "says"),
     [
-        (0, 2, "waits for a machine with as many GPUs; on a processor they are ranks that share its cores, and this"),
-        (0, 16, "this machine has 2, fewer than ranks: slower than with one device"),
+        (0, 2, "2: a machine with GPUs needs as many of them; on one without they are ranks that share the processor"),
+        (0, 16, "this one has 2 cores, fewer than 16: slower than one device"),
         (2, 2, "training.devices is 2, and a machine here has 2 GPUs"),
         (1, 2, "training.devices is 2, and no machine here has more than 1 GPU: it waits for one that has as many"),
     ],
