@@ -151,20 +151,19 @@ def open_values(
 ) -> dict[str, list[Mapping[Path, object]]]:
     """What parameters of the newest jobs of an ablation that are in no final state have at these paths, by kind."""
     members = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
-    values = [Job.spec[path] for path in paths]
+    place = func.row_number().over(partition_by=Job.kind, order_by=Job.id.desc()).label("place")
+    newest = (
+        select(Job.id, place)
+        .where(Job.id.in_(members), Job.kind.in_(kinds), Job.state.not_in(FINAL))
+        .subquery()
+    )
+    values = (Job.spec[path] for path in paths)
+    found: dict[str, list[Mapping[Path, object]]] = {kind: [] for kind in kinds}
     with db.read() as tx:
-        return {
-            kind: [
-                dict(zip(paths, row, strict=True))
-                for row in tx.execute(
-                    select(*values)
-                    .where(Job.id.in_(members), Job.kind == kind, Job.state.not_in(FINAL))
-                    .order_by(Job.id.desc())
-                    .limit(_OPEN_JOBS)
-                )
-            ]
-            for kind in kinds
-        }
+        rows = select(Job.kind, *values).join(newest, newest.c.id == Job.id)
+        for kind, *has in tx.execute(rows.where(newest.c.place <= _OPEN_JOBS)):
+            found[kind].append(dict(zip(paths, has, strict=True)))
+    return found
 
 
 def is_any_of(db: Database, ablation_id: int, job_ids: Sequence[int]) -> bool:

@@ -23,8 +23,9 @@ class Paces:
         return self._like(kind, [traits_of(spec)])
 
     def of_open(self, database: Database, ablation_id: int) -> dict[str, list[float]]:
-        """By kind, of jobs like the newest that an ablation has still to do."""
-        found = progress.open_values(database, ablation_id, list(self._found), PATHS)
+        """By kind, of jobs like the newest that an ablation has still to do; of kinds of which any ended."""
+        kinds = [kind for kind, ended in self._found.items() if ended]
+        found = progress.open_values(database, ablation_id, kinds, PATHS) if kinds else {}
         return {kind: self._like(kind, list(map(traits, values))) for kind, values in found.items()}
 
     def _like(self, kind: str, wanted: Sequence[tuple[object, ...]]) -> list[float]:
