@@ -23,7 +23,7 @@ _PACE_ATTEMPTS = 100
 _OPEN_JOBS = 20
 
 #: Names of what lies in what, within a job's parameters.
-Path: TypeAlias = tuple[str, ...]
+Place: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +121,10 @@ class Pace:
     """Seconds per step of an attempt, and what its job's parameters have at the paths that were asked for."""
 
     seconds: float
-    values: Mapping[Path, object]
+    values: Mapping[Place, object]
 
 
-def paces(db: Database, kinds: Sequence[str], paths: Sequence[Path] = ()) -> dict[str, list[Pace]]:
+def paces(db: Database, kinds: Sequence[str], paths: Sequence[Place] = ()) -> dict[str, list[Pace]]:
     """Of the newest attempts of each kind that brought a job further; newest first.
 
     Attempts whose time was never measured tell nothing.
@@ -147,8 +147,8 @@ def paces(db: Database, kinds: Sequence[str], paths: Sequence[Path] = ()) -> dic
 
 
 def open_values(
-    db: Database, ablation_id: int, kinds: Sequence[str], paths: Sequence[Path]
-) -> dict[str, list[Mapping[Path, object]]]:
+    db: Database, ablation_id: int, kinds: Sequence[str], paths: Sequence[Place]
+) -> dict[str, list[Mapping[Place, object]]]:
     """What parameters of the newest jobs of an ablation that are in no final state have at these paths, by kind."""
     members = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
     place = func.row_number().over(partition_by=Job.kind, order_by=Job.id.desc()).label("place")
@@ -158,7 +158,7 @@ def open_values(
         .subquery()
     )
     values = (Job.spec[path] for path in paths)
-    found: dict[str, list[Mapping[Path, object]]] = {kind: [] for kind in kinds}
+    found: dict[str, list[Mapping[Place, object]]] = {kind: [] for kind in kinds}
     with db.read() as tx:
         rows = select(Job.kind, *values).join(newest, newest.c.id == Job.id)
         for kind, *has in tx.execute(rows.where(newest.c.place <= _OPEN_JOBS)):
