@@ -74,7 +74,7 @@ def command(
         return
     database = look_at_state(existing_home(context, home_path))
     entries = queries.artifacts(database, kind, run)
-    made_by = own_names(database)
+    made_by = {} if as_json else own_names(database)
     database.close()
     if only_final:
         from workers.retention import retention

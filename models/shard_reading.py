@@ -8,7 +8,6 @@ number of ranks), each that wants a part computes the digest before.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -30,10 +29,13 @@ from torch.futures import Future
 from errors import CheckpointError
 from models.shard_files import OFFSETS
 from models.weight_files import StoredTensor, as_bytes, open_file
+from settings.documents import parse_json
 from settings.regular import open_regular
 from settings.shown import cut, shown
 
 _READ_BYTES = 1 << 20
+#: More than any tensor has along a dimension, and far below the edge of 64 bits.
+_MOST_ROWS = 1 << 48
 
 
 class Agree(Protocol):
@@ -155,10 +157,11 @@ def _parts_in(path: Path) -> tuple[Mapping[str, StoredTensor], Mapping[str, list
     held = open_file(path)
     stored = held.stored
     try:
-        told = json.loads(held.metadata[OFFSETS])
-        offsets = {name: list(map(int, told[name]["saved_offsets"])) for name in stored}
+        told = parse_json(held.metadata[OFFSETS])
+        offsets = {name: list(told[name]["saved_offsets"]) for name in stored}
         for name, each in stored.items():
-            if len(offsets[name]) != len(each.shape) or min(offsets[name], default=0) < 0:
+            sound = all(type(offset) is int and 0 <= offset < _MOST_ROWS for offset in offsets[name])
+            if len(offsets[name]) != len(each.shape) or not sound:
                 raise ValueError(f"{cut(name)} begins at {shown(offsets[name])}")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} does not say which parts of its tensors it holds: {error}") from error

@@ -65,8 +65,8 @@ def _arm_json(arm: ArmSummary, data: ReportData) -> dict[str, Any]:
     names = {"mean": data.metric.name, "mean_ci95": f"{data.metric.name}_ci95"}
     last = {name: figures.pop(name) for name in ("p_value_random", "comparable", "held_out_comparable")}
     last["failed_seeds"] = figures.pop("failed_seeds")
-    del figures["cancelled_seeds"]  # the states of jobs tell
     last |= _estimates_json(arm.estimates, data.metric)
+    last["cancelled_seeds"] = figures.pop("cancelled_seeds")
     own = {names.get(name, name): value for name, value in figures.items()}
     return _merged([own, *(part.of_arm(arm) for part in data.parts()), last])
 
@@ -126,6 +126,7 @@ def _comparison_json(comparison: ArmComparison, metric: Metric) -> dict[str, Any
     }  # fmt: skip
     document["missing_seeds"] = comparison.missing
     document["earlier_looks"] = looked and {"seeds": looked.looks, "error": looked.error}
+    document["cancelled_seeds"] = comparison.cancelled
     return _plain(document)
 
 

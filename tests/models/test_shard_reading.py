@@ -75,6 +75,10 @@ def test_parts_of_one_tensor_are_put_together(tmp_path: Path) -> None:
         {"DCP_SHARDING_INFO": '{"b": {"saved_offsets": [0]}}'},
         {"DCP_SHARDING_INFO": '{"a": {"saved_offsets": [0]}}'},
         {"DCP_SHARDING_INFO": '{"a": {"saved_offsets": [-1, 0]}}'},
+        {"DCP_SHARDING_INFO": '{"a": {"saved_offsets": [9223372036854775807, 0]}}'},
+        {"DCP_SHARDING_INFO": '{"a": {"saved_offsets": [1e999, 0]}}'},
+        {"DCP_SHARDING_INFO": '{"a": {"saved_offsets": [true, 0]}}'},
+        {"DCP_SHARDING_INFO": "[" * 5000 + "]" * 5000},
     ],
 )
 def test_a_header_that_does_not_say_it_is_told_by_its_file(

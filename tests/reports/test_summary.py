@@ -76,7 +76,9 @@ def test_what_cannot_be_compared_is_null():
     [found] = to_json(open_loop(), open_loop_summary())["comparisons"]
     assert (found["a"], found["b"], found["failed_seeds"]) == ("baseline", "recon", [0, 0])
     assert found["missing_seeds"] == [1, 1]
-    rest = set(found) - {"a", "b", "seeds", "sequences", "failed_seeds", "missing_seeds"}
+    assert found["cancelled_seeds"] == [0, 0]
+    counts = {"seeds", "sequences", "failed_seeds", "missing_seeds", "cancelled_seeds"}
+    rest = set(found) - {"a", "b"} - counts
     assert {found[name] for name in rest} == {None}
 
 

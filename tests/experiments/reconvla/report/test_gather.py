@@ -91,6 +91,8 @@ def test_a_run_that_was_cancelled_gets_no_results_and_has_not_failed(home, datab
     (row,) = queries.find_jobs(database, "train")
     jobs.cancel(database, jobs.Target("job", row.id, "train"), NOW)
     assert (run().failed, run().cancelled) == ("", True)
+    (arm,) = report(home, database)["arms"]
+    assert (arm["cancelled_seeds"], arm["failed_seeds"]) == ([0], [])
     jobs.retry(database, jobs.Target("job", row.id, "train"), NOW)
     assert not run().cancelled
 

@@ -11,7 +11,7 @@ ARM = (
     "arm title seeds evaluated_seeds sequences success success_ci95 avg_len avg_len_ci95 train_steps slices "
     "device_seconds goodput open_loop_error training_loss held_out_loss held_out_frames held_out_seeds attention "
     "p_value_random comparable held_out_comparable failed_seeds success_interval avg_len_interval interval_of "
-    "success_of_seeds avg_len_of_seeds success_sd_between_seeds avg_len_sd_between_seeds"
+    "success_of_seeds avg_len_of_seeds success_sd_between_seeds avg_len_sd_between_seeds cancelled_seeds"
 )
 RUN = (
     "arm seed train_steps slices open_loop_error held_out_loss held_out_frames device_seconds useful_seconds results "
@@ -19,7 +19,8 @@ RUN = (
 )
 PAIR = (
     "a b seeds sequences delta_success5 delta_ci95 p_value delta_avg_len delta_avg_len_ci95 p_value_these_weights "
-    "p_value_avg_len_these_weights success primary measures failed_seeds with_failed_as_0 missing_seeds earlier_looks"
+    "p_value_avg_len_these_weights success primary measures failed_seeds with_failed_as_0 missing_seeds earlier_looks "
+    "cancelled_seeds"
 )
 WHOLE = (
     "ablation ablation_id created_at state doing jobs interrupted_jobs failures findings baseline primary_measure arms "
